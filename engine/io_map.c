@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Read-only file mappings and the guard that turns SIGBUS into -EIO.
+ *
+ * A thread inside io_guarded() has a chain of struct guard on its stack, the
+ * innermost first, each with the range of its map and a place to jump to:
+ *
+ *	guard_top -> { map B } -> { map A } -> NULL
+ *
+ * The signal of a failed page is delivered to the thread that read it. The
+ * handler looks for the innermost guard whose map has the faulting address,
+ * makes the guard outside it the top and jumps; the frames between are
+ * abandoned, as io.h's rule for guarded functions allows. A fault at any other
+ * address is a bug of this process (or another library's business) and goes to
+ * whatever handled SIGBUS before, by default to death.
+ *
+ * Invariants:
+ *  1. guard_top's chain holds exactly the guards whose io_guarded() has not
+ *     returned, in this thread.
+ *  2. The handler calls async-signal-safe functions only.
+ *
+ * No locks: the chain is the thread's own, the rest is set once.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "engine/io.h"
+
+struct guard {
+	sigjmp_buf jump;
+	uintptr_t begin;
+	uintptr_t end;
+	struct guard *outer;
+};
+
+/* initial-exec: a handler must not be what first allocates the variable. */
+static _Thread_local struct guard *guard_top
+	__attribute__((tls_model("initial-exec")));
+
+static pthread_once_t handler_once = PTHREAD_ONCE_INIT;
+static int handler_error;
+static struct sigaction handler_before;
+
+/* Hands a signal that is not ours to what was installed before us. */
+static void pass_on(int signal_number, siginfo_t *info, void *context)
+{
+	if (handler_before.sa_flags & SA_SIGINFO) {
+		handler_before.sa_sigaction(signal_number, info, context);
+		return;
+	}
+	if (handler_before.sa_handler == SIG_IGN && info->si_code <= 0)
+		return;
+	if (handler_before.sa_handler != SIG_DFL &&
+	    handler_before.sa_handler != SIG_IGN) {
+		handler_before.sa_handler(signal_number);
+		return;
+	}
+	/* A fault cannot be ignored: the same instruction would run again. */
+	signal(signal_number, SIG_DFL);
+	raise(signal_number);
+}
+
+static void on_sigbus(int signal_number, siginfo_t *info, void *context)
+{
+	uintptr_t address = (uintptr_t)info->si_addr;
+	int saved_errno = errno;
+	struct guard *guard = NULL;
+
+	/* si_addr means something only when the kernel saw a fault. */
+	if (info->si_code > 0)
+		guard = guard_top;
+	while (guard && (address < guard->begin || address >= guard->end))
+		guard = guard->outer;
+	if (guard) {
+		const ucontext_t *interrupted = context;
+
+		guard_top = guard->outer;
+		pthread_sigmask(SIG_SETMASK, &interrupted->uc_sigmask, NULL);
+		siglongjmp(guard->jump, 1);
+	}
+	pass_on(signal_number, info, context);
+	errno = saved_errno;
+}
+
+/*
+ * The jump out of the handler does not restore the signal mask, as saving it
+ * would be a system call at every guard. So there is to be nothing to restore:
+ * SA_NODEFER and an empty mask; and where the handler was entered with more
+ * signals blocked all the same (ThreadSanitizer does that), it restores the
+ * mask itself. SA_ONSTACK is for threads that want handlers on another stack.
+ */
+static void install_handler(void)
+{
+	struct sigaction action = {
+		.sa_sigaction = on_sigbus,
+		.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK,
+	};
+
+	sigemptyset(&action.sa_mask);
+	/* Asked for first: the handler may run before sigaction returns. */
+	if (sigaction(SIGBUS, NULL, &handler_before) < 0 ||
+	    sigaction(SIGBUS, &action, NULL) < 0)
+		handler_error = -errno;
+}
+
+int io_map(struct io *io, int fd, size_t size, struct io_map *ret_map)
+{
+	void *address = NULL;
+	int error;
+
+	error = -pthread_once(&handler_once, install_handler);
+	if (!error)
+		error = handler_error;
+	if (error)
+		return error;
+
+	while (size > 0) {
+		error = io->ops->map(io, fd, size, &address);
+		if (!error)
+			break;
+		if (error != -EINTR)
+			return error;
+	}
+	*ret_map = (struct io_map){ io, address, size };
+	return 0;
+}
+
+/* The map's bytes are const to its holders; to the kernel they are a place. */
+static void *map_address(const struct io_map *map, size_t offset)
+{
+	return (void *)((uintptr_t)map->address + offset);
+}
+
+void io_unmap(struct io_map *map)
+{
+	if (map->size > 0)
+		map->io->ops->unmap(map->io, map_address(map, 0), map->size);
+	*map = (struct io_map){ 0 };
+}
+
+/* Both are advice: when the system does not take it, nothing is lost. */
+
+void io_map_drop(const struct io_map *map)
+{
+	if (map->size > 0)
+		madvise(map_address(map, 0), map->size, MADV_DONTNEED);
+}
+
+void io_map_prefetch(const struct io_map *map, uint64_t offset, size_t size)
+{
+	size_t skew;
+
+	if (offset >= map->size || size == 0)
+		return;
+	if (size > map->size - offset)
+		size = map->size - offset;
+	skew = (size_t)offset % (size_t)sysconf(_SC_PAGESIZE);
+	madvise(map_address(map, (size_t)offset - skew), size + skew,
+		MADV_WILLNEED);
+}
+
+static int touch(const struct io_map *map, uint64_t offset, size_t size)
+{
+	int error;
+
+	if (offset > map->size || size > map->size - offset)
+		return -EINVAL;
+	if (size == 0 || !map->io->ops->touch)
+		return 0;
+	do
+		error = map->io->ops->touch(map->io, map->address + offset,
+					    size);
+	while (error == -EINTR);
+	return error;
+}
+
+int io_guarded(const struct io_map *map, uint64_t offset, size_t size,
+	       io_guarded_fn *fn, void *ctx)
+{
+	struct guard guard;
+	int result;
+
+	result = touch(map, offset, size);
+	if (result)
+		return result;
+
+	guard.begin = (uintptr_t)map->address;
+	guard.end = guard.begin + map->size;
+	guard.outer = guard_top;
+	/* Reached again by the handler, which has set guard_top by then. */
+	if (sigsetjmp(guard.jump, 0))
+		return -EIO;
+
+	guard_top = &guard;
+	atomic_signal_fence(memory_order_seq_cst);
+	result = fn(ctx);
+	atomic_signal_fence(memory_order_seq_cst);
+	guard_top = guard.outer;
+	return result;
+}
