@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What can be asked of a mounted store beyond system calls: ioctls on any file
+ * or directory of the mount, usually its root. A plain header: no libfuse.
+ *
+ * Compaction and checks are jobs: they run in the background, one at a time,
+ * and are watched with KVFS_IOC_JOB_STATUS. The last job's status stays until
+ * the next one starts. Only the mount's owner and root may use these: EPERM
+ * for others. ENOTTY: not a kvfs mount. All numbers are native-endian.
+ */
+
+#include <linux/ioctl.h>
+#include <stdint.h>
+
+enum kvfs_job_kind {
+	KVFS_JOB_NONE, /* none since the mount */
+	KVFS_JOB_COMPACT,
+	KVFS_JOB_CHECK,
+};
+
+enum kvfs_job_state {
+	KVFS_JOB_IDLE, /* kind is KVFS_JOB_NONE */
+	KVFS_JOB_RUNNING,
+	KVFS_JOB_DONE, /* result and problem_count are final */
+};
+
+struct kvfs_info {
+	uint32_t pid;            /* of the daemon, in its own namespace */
+	uint32_t read_only;      /* 1: mounted so, or turned so by a failure */
+	uint32_t block_size_bytes;
+	uint32_t protocol;       /* of these ioctls: KVFS_IOC_PROTOCOL */
+	uint8_t uuid[16];        /* of the store */
+	uint64_t reserved[4];    /* 0 */
+};
+
+struct kvfs_job_status {
+	uint32_t kind;           /* enum kvfs_job_kind */
+	uint32_t state;          /* enum kvfs_job_state */
+	uint64_t id;             /* 1, 2, ...: of which job this is */
+	uint64_t done_bytes;
+	uint64_t total_bytes;    /* 0: not known yet */
+	uint64_t problem_count;  /* a check's */
+	int32_t result;          /* when done: 0, or a negative errno */
+	uint32_t reserved[3];    /* 0 */
+};
+
+#define KVFS_PROBLEM_PATH_MAX 4096
+#define KVFS_PROBLEM_WHAT_MAX 512
+/* Of so many problems the text is kept; all are counted. */
+#define KVFS_PROBLEM_KEPT_MAX 1000
+
+struct kvfs_job_problem {
+	uint64_t index;          /* in: 0 to problem_count - 1 */
+	uint64_t ino;            /* 0: none to tell */
+	uint32_t kind;           /* enum fs_problem_kind */
+	uint32_t reserved;       /* 0 */
+	char path[KVFS_PROBLEM_PATH_MAX]; /* escaped; "": none to tell */
+	char what[KVFS_PROBLEM_WHAT_MAX]; /* a sentence */
+};
+
+#define KVFS_IOC_PROTOCOL 1u
+
+#define KVFS_IOC_INFO _IOR('k', 0x40, struct kvfs_info)
+/* Starts a job. EBUSY while another runs, EROFS for a read-only mount. */
+#define KVFS_IOC_COMPACT _IO('k', 0x41)
+#define KVFS_IOC_CHECK _IO('k', 0x42)
+/* Returns once what was done before is in the index on disk. */
+#define KVFS_IOC_CHECKPOINT _IO('k', 0x43)
+#define KVFS_IOC_JOB_STATUS _IOR('k', 0x44, struct kvfs_job_status)
+/* A problem that the last check found. ENODATA past the last one kept. */
+#define KVFS_IOC_JOB_PROBLEM _IOWR('k', 0x45, struct kvfs_job_problem)
+/* Asks the running job to stop; its result is then -ECANCELED. */
+#define KVFS_IOC_JOB_CANCEL _IO('k', 0x46)
