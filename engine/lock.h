@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Mutexes, readers-writer locks and conditions with clang's thread-safety
+ * annotations. Every lock of the project comes from here. A leaf header. Where
+ * pthreads report an error from these calls it is a programmer's (a lock
+ * destroyed or never made), so they assert.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#if defined(__clang__)
+#define LOCK_ATTRIBUTE(x) __attribute__((x))
+#else
+#define LOCK_ATTRIBUTE(x)
+#endif
+
+#define CAPABILITY(name) LOCK_ATTRIBUTE(capability(name))
+#define GUARDED_BY(lock) LOCK_ATTRIBUTE(guarded_by(lock))
+#define REQUIRES(lock) LOCK_ATTRIBUTE(requires_capability(lock))
+#define REQUIRES_SHARED(lock) LOCK_ATTRIBUTE(requires_shared_capability(lock))
+#define EXCLUDES(lock) LOCK_ATTRIBUTE(locks_excluded(lock))
+#define ACQUIRES(lock) LOCK_ATTRIBUTE(acquire_capability(lock))
+#define ACQUIRES_SHARED(lock) LOCK_ATTRIBUTE(acquire_shared_capability(lock))
+#define RELEASES(lock) LOCK_ATTRIBUTE(release_capability(lock))
+#define RELEASES_SHARED(lock) LOCK_ATTRIBUTE(release_shared_capability(lock))
+#define NO_THREAD_SAFETY_ANALYSIS LOCK_ATTRIBUTE(no_thread_safety_analysis)
+
+struct CAPABILITY("mutex") mutex {
+	pthread_mutex_t os;
+};
+
+struct CAPABILITY("rwlock") rwlock {
+	pthread_rwlock_t os;
+};
+
+struct condition {
+	pthread_cond_t os;
+};
+
+static inline void lock_checked(int error)
+{
+	assert(error == 0);
+	(void)error;
+}
+
+static inline void mutex_init(struct mutex *m)
+{
+	lock_checked(pthread_mutex_init(&m->os, NULL));
+}
+
+static inline void mutex_release(struct mutex *m)
+{
+	lock_checked(pthread_mutex_destroy(&m->os));
+}
+
+static inline void mutex_lock(struct mutex *m) ACQUIRES(m)
+	NO_THREAD_SAFETY_ANALYSIS
+{
+	lock_checked(pthread_mutex_lock(&m->os));
+}
+
+static inline void mutex_unlock(struct mutex *m) RELEASES(m)
+	NO_THREAD_SAFETY_ANALYSIS
+{
+	lock_checked(pthread_mutex_unlock(&m->os));
+}
+
+static inline void rwlock_init(struct rwlock *l)
+{
+	lock_checked(pthread_rwlock_init(&l->os, NULL));
+}
+
+static inline void rwlock_release(struct rwlock *l)
+{
+	lock_checked(pthread_rwlock_destroy(&l->os));
+}
+
+static inline void rwlock_read_lock(struct rwlock *l) ACQUIRES_SHARED(l)
+	NO_THREAD_SAFETY_ANALYSIS
+{
+	lock_checked(pthread_rwlock_rdlock(&l->os));
+}
+
+static inline void rwlock_read_unlock(struct rwlock *l) RELEASES_SHARED(l)
+	NO_THREAD_SAFETY_ANALYSIS
+{
+	lock_checked(pthread_rwlock_unlock(&l->os));
+}
+
+static inline void rwlock_write_lock(struct rwlock *l) ACQUIRES(l)
+	NO_THREAD_SAFETY_ANALYSIS
+{
+	lock_checked(pthread_rwlock_wrlock(&l->os));
+}
+
+static inline void rwlock_write_unlock(struct rwlock *l) RELEASES(l)
+	NO_THREAD_SAFETY_ANALYSIS
+{
+	lock_checked(pthread_rwlock_unlock(&l->os));
+}
+
+/* Conditions wait on the monotonic clock. */
+static inline void condition_init(struct condition *c)
+{
+	pthread_condattr_t attr;
+
+	lock_checked(pthread_condattr_init(&attr));
+	lock_checked(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+	lock_checked(pthread_cond_init(&c->os, &attr));
+	lock_checked(pthread_condattr_destroy(&attr));
+}
+
+static inline void condition_release(struct condition *c)
+{
+	lock_checked(pthread_cond_destroy(&c->os));
+}
+
+static inline void condition_wait(struct condition *c, struct mutex *m)
+	REQUIRES(m)
+{
+	lock_checked(pthread_cond_wait(&c->os, &m->os));
+}
+
+/* Waits until woken or `timeout_ms` have passed; spurious wake-ups happen. */
+static inline void condition_wait_for(struct condition *c, struct mutex *m,
+				      uint64_t timeout_ms) REQUIRES(m)
+{
+	struct timespec until;
+	int error;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(timeout_ms / 1000);
+	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000L;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
+	}
+	error = pthread_cond_timedwait(&c->os, &m->os, &until);
+	assert(error == 0 || error == ETIMEDOUT);
+	(void)error;
+}
+
+static inline void condition_wake_one(struct condition *c)
+{
+	lock_checked(pthread_cond_signal(&c->os));
+}
+
+static inline void condition_wake_all(struct condition *c)
+{
+	lock_checked(pthread_cond_broadcast(&c->os));
+}
