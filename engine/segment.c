@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Segment files: creation, appending, sealing, reading records through a map.
+ *
+ * 1. The file is only ever appended to, and what lies below `end` never
+ *    changes. So readers need no lock once they hold a reference.
+ * 2. Space is allocated a step ahead of the end, so that a sync need not write
+ *    the file's size, and a full disk shows when the step is taken.
+ * 3. The map reaches `limit`, beyond the file's end while it grows; only bytes
+ *    below `end` are read.
+ *
+ * Locks: map_lock, a leaf, guards the making of the map.
+ */
+
+#include "engine/segment.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALLOCATE_STEP_BYTES (4u << 20)
+#define SEAL_BYTES_MAX RECORD_HEAD_MAX
+/* From this size on a read asks the system to read ahead. */
+#define PREFETCH_BYTES (32u << 10)
+
+void segment_name(uint64_t id, char ret_name[SEGMENT_NAME_MAX])
+{
+	snprintf(ret_name, SEGMENT_NAME_MAX, "%016llx.seg",
+		 (unsigned long long)id);
+}
+
+static struct segment *segment_new(struct io *io, int dir_fd,
+				   const struct segment_header *header)
+{
+	struct segment *segment = calloc(1, sizeof(*segment));
+
+	if (!segment)
+		return NULL;
+	segment->io = io;
+	segment->dir_fd = dir_fd;
+	segment->header = *header;
+	atomic_init(&segment->refs, 1);
+	mutex_init(&segment->map_lock);
+	segment->fd = -1;
+	return segment;
+}
+
+int segment_create(struct io *io, int dir_fd,
+		   const struct segment_header *header, uint64_t limit,
+		   struct segment **ret_segment)
+{
+	struct segment *segment = segment_new(io, dir_fd, header);
+	uint8_t bytes[SEGMENT_HEADER_BYTES];
+	char name[SEGMENT_NAME_MAX];
+	struct iovec iov = { bytes, sizeof(bytes) };
+	int error;
+
+	if (!segment)
+		return -ENOMEM;
+	segment->limit = limit;
+	segment_name(header->id, name);
+	error = io_open(io, dir_fd, name, O_RDWR | O_CREAT | O_EXCL,
+			&segment->fd);
+	if (error)
+		goto out;
+	atomic_store(&segment->doomed, true);
+	segment_header_encode(header, bytes);
+	error = segment_append(segment, &iov, 1, sizeof(bytes));
+	if (error)
+		goto out;
+	error = segment_map(segment);
+	if (error)
+		goto out;
+	atomic_store(&segment->doomed, false);
+	*ret_segment = segment;
+	return 0;
+out:
+	segment_unref(segment);
+	return error;
+}
+
+struct segment *segment_known(struct io *io, int dir_fd,
+			      const struct segment_header *header,
+			      uint64_t end,
+			      const struct segment_counts *counts)
+{
+	struct segment *segment = segment_new(io, dir_fd, header);
+
+	if (!segment)
+		return NULL;
+	segment->end = end;
+	segment->allocated = end;
+	segment->limit = end;
+	segment->counts = *counts;
+	segment->sealed = true;
+	segment->synced = true;
+	return segment;
+}
+
+int segment_reopen(struct segment *segment, uint64_t limit)
+{
+	char name[SEGMENT_NAME_MAX];
+	uint64_t size_bytes;
+	int error, fd;
+
+	assert(!atomic_load(&segment->mapped) && segment->fd < 0);
+	segment_name(segment->header.id, name);
+	error = io_open(segment->io, segment->dir_fd, name, O_RDWR, &fd);
+	if (error)
+		return error;
+	error = io_size(segment->io, fd, &size_bytes);
+	if (error || size_bytes != segment->end) {
+		io_close(segment->io, fd);
+		return error ? error : 1;
+	}
+	segment->fd = fd;
+	segment->limit = limit;
+	segment->allocated = segment->end;
+	segment->sealed = false;
+	error = segment_map(segment);
+	if (error) {
+		segment->fd = -1;
+		segment->sealed = true;
+		io_close(segment->io, fd);
+	}
+	return error;
+}
+
+int segment_cut(struct segment *segment, uint64_t end)
+{
+	char name[SEGMENT_NAME_MAX];
+	int error, fd;
+
+	segment_name(segment->header.id, name);
+	error = io_open(segment->io, segment->dir_fd, name, O_RDWR, &fd);
+	if (error)
+		return error;
+	error = io_truncate(segment->io, fd, end);
+	if (!error)
+		error = io_sync_data(segment->io, fd);
+	io_close(segment->io, fd);
+	if (error)
+		return error;
+	segment->end = end;
+	segment->allocated = end;
+	segment->synced = true;
+	return 0;
+}
+
+int segment_probe(struct io *io, int dir_fd, const char *name,
+		  struct segment_header *ret_header, uint64_t *ret_size_bytes)
+{
+	uint8_t bytes[SEGMENT_HEADER_BYTES];
+	uint64_t size_bytes;
+	int error, fd;
+
+	error = io_open(io, dir_fd, name, O_RDONLY, &fd);
+	if (error)
+		return error;
+	error = io_size(io, fd, &size_bytes);
+	if (!error)
+		error = io_read(io, fd, bytes, sizeof(bytes), 0);
+	io_close(io, fd);
+	/* A file cut off in its header is one that was never written. */
+	if (error == -ENODATA)
+		return 1;
+	if (error)
+		return error;
+	error = segment_header_decode(bytes, ret_header);
+	if (!error)
+		*ret_size_bytes = size_bytes;
+	return error;
+}
+
+struct segment *segment_ref(struct segment *segment)
+{
+	atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed);
+	return segment;
+}
+
+void segment_unref(struct segment *segment)
+{
+	char name[SEGMENT_NAME_MAX];
+
+	if (!segment || atomic_fetch_sub(&segment->refs, 1) != 1)
+		return;
+	if (atomic_load(&segment->mapped))
+		io_unmap(&segment->map);
+	if (segment->fd >= 0)
+		io_close(segment->io, segment->fd);
+	if (atomic_load(&segment->doomed)) {
+		segment_name(segment->header.id, name);
+		/* A file that stays is found and removed at the next open. */
+		io_unlink(segment->io, segment->dir_fd, name);
+	}
+	mutex_release(&segment->map_lock);
+	free(segment);
+}
+
+static int segment_allocate(struct segment *segment, uint64_t end)
+{
+	uint64_t want = end + ALLOCATE_STEP_BYTES;
+	int error;
+
+	if (end <= segment->allocated)
+		return 0;
+	if (want > segment->limit)
+		want = segment->limit;
+	if (want < end)
+		want = end;
+	error = io_allocate(segment->io, segment->fd, want);
+	/* Nearly full: what is needed now may still fit. */
+	if (error == -ENOSPC && want > end) {
+		want = end;
+		error = io_allocate(segment->io, segment->fd, want);
+	}
+	if (!error)
+		segment->allocated = want;
+	return error;
+}
+
+int segment_write_ahead(struct segment *segment, struct iovec *iov,
+			size_t count, uint64_t size_bytes)
+{
+	int error = segment_allocate(segment, segment->end + size_bytes);
+
+	return error ? error :
+		       io_write_vector(segment->io, segment->fd, iov, count,
+				       segment->end);
+}
+
+void segment_advance(struct segment *segment, uint64_t size_bytes)
+{
+	segment->end += size_bytes;
+	segment->synced = false;
+}
+
+int segment_append(struct segment *segment, struct iovec *iov, size_t count,
+		   uint64_t size_bytes)
+{
+	int error = segment_write_ahead(segment, iov, count, size_bytes);
+
+	if (!error)
+		segment_advance(segment, size_bytes);
+	return error;
+}
+
+uint64_t segment_room(const struct segment *segment)
+{
+	uint64_t used = segment->end + SEAL_BYTES_MAX;
+
+	return used < segment->limit ? segment->limit - used : 0;
+}
+
+int segment_seal(struct segment *segment, uint64_t last_lsn)
+{
+	struct record record = { .type = RECORD_SEAL, .lsn = last_lsn };
+	struct record_site site = segment_site(segment, segment->end);
+	uint8_t bytes[RECORD_HEAD_MAX];
+	struct iovec iov = { bytes, 0 };
+	int error;
+
+	iov.iov_len = record_encode_head(&record, &site, bytes);
+	error = segment_append(segment, &iov, 1, iov.iov_len);
+	if (error)
+		return error;
+	segment->sealed = true;
+	/* What is given back is not missed when this fails. */
+	if (!io_truncate(segment->io, segment->fd, segment->end))
+		segment->allocated = segment->end;
+	return 0;
+}
+
+static int segment_map_file(struct segment *segment)
+{
+	char name[SEGMENT_NAME_MAX];
+	struct segment_header header;
+	uint8_t bytes[SEGMENT_HEADER_BYTES];
+	uint64_t size_bytes;
+	int error, fd;
+
+	if (segment->fd >= 0)
+		return io_map(segment->io, segment->fd, segment->limit,
+			      &segment->map);
+	segment_name(segment->header.id, name);
+	error = io_open(segment->io, segment->dir_fd, name, O_RDONLY, &fd);
+	if (error)
+		return error;
+	error = io_read(segment->io, fd, bytes, sizeof(bytes), 0);
+	if (error)
+		goto out;
+	/* A damaged header costs nothing where the manifest has told what it
+	 * said: the records' checksums depend on that. Another segment's
+	 * header means that the files were mixed up. */
+	if (segment_header_decode(bytes, &header) == 0 &&
+	    (header.id != segment->header.id ||
+	     header.salt != segment->header.salt)) {
+		error = -EUCLEAN;
+		goto out;
+	}
+	error = io_size(segment->io, fd, &size_bytes);
+	if (error)
+		goto out;
+	/* A file cut short has lost its last records, not all of them. */
+	if (size_bytes > segment->limit)
+		size_bytes = segment->limit;
+	error = io_map(segment->io, fd, size_bytes, &segment->map);
+out:
+	io_close(segment->io, fd);
+	return error == -ENODATA ? -EUCLEAN : error;
+}
+
+int segment_map(struct segment *segment)
+{
+	int error = 0;
+
+	if (atomic_load_explicit(&segment->mapped, memory_order_acquire))
+		return 0;
+	mutex_lock(&segment->map_lock);
+	if (!atomic_load(&segment->mapped)) {
+		error = segment_map_file(segment);
+		if (!error)
+			atomic_store_explicit(&segment->mapped, true,
+					      memory_order_release);
+	}
+	mutex_unlock(&segment->map_lock);
+	return error;
+}
+
+struct read_job {
+	const struct segment *segment;
+	const struct place *place;
+	struct segment_read *read;
+};
+
+/* Runs under the guard: touches the map, takes no lock, allocates nothing. */
+static int segment_read_mapped(void *ctx)
+{
+	struct read_job *job = ctx;
+	struct segment_read *read = job->read;
+	uint64_t offset = job->place->offset;
+	struct record_site site = segment_site(job->segment, offset);
+	struct slice bytes = { job->segment->map.address + offset,
+			       job->place->size_bytes };
+	struct record record;
+
+	if (record_decode(bytes, &site, read->size != 0, &record) !=
+	    RECORD_GOOD)
+		return -EBADMSG;
+	if (record.size_bytes != job->place->size_bytes ||
+	    record.type != (job->place->tombstone ? RECORD_DELETE :
+						    RECORD_SET) ||
+	    !slice_equal(record.key, read->key))
+		return -EUCLEAN;
+	read->value_size = record.value.size;
+	read->raw_size = record.raw_size;
+	read->flags = record.flags;
+	read->lsn = record.lsn;
+	read->read = 0;
+	if (read->offset < record.value.size && read->size) {
+		read->read = record.value.size - read->offset;
+		if (read->read > read->size)
+			read->read = read->size;
+		memcpy(read->dst,
+		       (const uint8_t *)record.value.data + read->offset,
+		       read->read);
+	}
+	return 0;
+}
+
+int segment_read(struct segment *segment, const struct place *place,
+		 struct segment_read *read)
+{
+	struct read_job job = { segment, place, read };
+	int error = segment_map(segment);
+
+	if (error)
+		return error;
+	if (place->offset > segment->map.size ||
+	    place->size_bytes > segment->map.size - place->offset)
+		return -EBADMSG;
+	if (place->size_bytes >= PREFETCH_BYTES)
+		io_map_prefetch(&segment->map, place->offset,
+				place->size_bytes);
+	return io_guarded(&segment->map, place->offset, place->size_bytes,
+			  segment_read_mapped, &job);
+}
