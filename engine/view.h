@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A view: what a reader needs to find every key, as it stood at one moment.
+ * Reference counted and never changed once others can see it, but that the
+ * active memtable goes on filling (in a pin's view there is none).
+ *
+ *	newest                                          oldest
+ *	active | frozen[0] frozen[1] ... | runs[0] runs[1] ...
+ *
+ * The segments are those that any of them point into, ascending by id.
+ */
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/memtable.h"
+#include "engine/run.h"
+#include "engine/segment.h"
+
+/* Frozen memtables that may wait to be written. */
+#define VIEW_FROZEN_MAX 8u
+
+struct view {
+	atomic_uint refs;
+	struct memtable *active; /* NULL in a pin's view */
+	struct memtable *frozen[VIEW_FROZEN_MAX];
+	size_t frozen_count;
+	struct run **runs;
+	size_t run_count;
+	struct segment **segments;
+	size_t segment_count;
+};
+
+/*
+ * A new view with one reference; takes references on all that is given. The
+ * segments need not be sorted by the caller. NULL when memory is out.
+ */
+struct view *view_new(struct memtable *active, struct memtable *const *frozen,
+		      size_t frozen_count, struct run *const *runs,
+		      size_t run_count, struct segment *const *segments,
+		      size_t segment_count);
+struct view *view_ref(struct view *view);
+/* NULL is allowed. */
+void view_unref(struct view *view);
+
+/* NULL when the view has no such segment. Borrowed from the view. */
+struct segment *view_segment(const struct view *view, uint64_t id);
+
+/* What a search met on its way, for the counters. */
+struct view_probe {
+	bool memtable_hit;
+	unsigned int bloom_skips;
+	unsigned int bloom_false_matches;
+};
+
+/*
+ * The newest place of a key. 0 (perhaps a tombstone), 1 when no layer has it,
+ * -EBADMSG or -EIO when a run that might have it cannot be read. probe is
+ * added to and may be NULL. below_active: leave the active memtable out.
+ */
+int view_find(const struct view *view, struct slice key, bool below_active,
+	      struct place *ret_place, struct view_probe *probe);
+
+/*
+ * All layers merged, from newest to oldest, tombstones included. The caller
+ * keeps its reference of the view while it uses the source.
+ */
+struct source *view_source_new(const struct view *view);
