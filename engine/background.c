@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The two background threads.
+ *
+ * The committer syncs what is older than commit_interval_ms and writes full
+ * memtables; the compactor merges runs and compacts segments, and sleeps a good
+ * deal. Both are woken through one condition under wake_lock.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/kv_internal.h"
+
+/* How often the compactor looks for work that nobody told it of. */
+#define COMPACT_POLL_MS 2000u
+/* How often memory is looked at. */
+#define TRIM_POLL_MS 1000u
+
+void background_want_flush(struct kv *kv)
+{
+	mutex_lock(&kv->wake_lock);
+	if (!kv->flush_wanted) {
+		kv->flush_wanted = true;
+		condition_wake_all(&kv->wake);
+	}
+	mutex_unlock(&kv->wake_lock);
+}
+
+void background_want_compact(struct kv *kv)
+{
+	mutex_lock(&kv->wake_lock);
+	kv->compact_wanted = true;
+	condition_wake_all(&kv->wake);
+	mutex_unlock(&kv->wake_lock);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+bool background_sleep(struct kv *kv, uint64_t ms)
+{
+	uint64_t until = now_ms() + ms, now;
+	bool stopping;
+
+	mutex_lock(&kv->wake_lock);
+	while (!kv->stopping && (now = now_ms()) < until)
+		condition_wait_for(&kv->wake, &kv->wake_lock, until - now);
+	stopping = kv->stopping;
+	mutex_unlock(&kv->wake_lock);
+	return stopping;
+}
+
+/*
+ * Mapped pages count as the process's memory while they are mapped, though the
+ * system could take them back any time. Beyond the budget they are given back;
+ * what is still in the page cache comes again for a minor fault.
+ */
+static void trim_maps(struct kv *kv)
+{
+	unsigned long size, resident, shared;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	struct view *view;
+	FILE *file = fopen("/proc/self/statm", "re");
+	int fields;
+
+	if (!file)
+		return;
+	fields = fscanf(file, "%lu %lu %lu", &size, &resident, &shared);
+	fclose(file);
+	if (fields != 3 || shared * page < kv->options.memory_bytes / 2)
+		return;
+	view = kv_view_acquire(kv);
+	for (size_t i = 0; i < view->run_count; i++)
+		run_drop_cache(view->runs[i]);
+	for (size_t i = 0; i < view->segment_count; i++)
+		if (atomic_load(&view->segments[i]->mapped))
+			io_map_drop(&view->segments[i]->map);
+	view_unref(view);
+}
+
+/* Waits for work; false when the thread is to end. */
+static bool committer_wait(struct kv *kv, bool *ret_flush)
+{
+	uint64_t interval = kv->options.commit_interval_ms;
+	bool go_on;
+
+	if (!interval || interval > TRIM_POLL_MS)
+		interval = TRIM_POLL_MS;
+	mutex_lock(&kv->wake_lock);
+	if (!kv->stopping && !kv->flush_wanted)
+		condition_wait_for(&kv->wake, &kv->wake_lock, interval);
+	*ret_flush = kv->flush_wanted;
+	kv->flush_wanted = false;
+	go_on = !kv->stopping;
+	mutex_unlock(&kv->wake_lock);
+	return go_on;
+}
+
+static void *committer_run(void *ctx)
+{
+	struct kv *kv = ctx;
+	uint64_t interval = kv->options.commit_interval_ms;
+	uint64_t synced_ms = now_ms(), trimmed_ms = synced_ms;
+	bool flush;
+
+	while (committer_wait(kv, &flush)) {
+		uint64_t now = now_ms();
+
+		if (flush && !checkpoint(kv, false))
+			background_want_compact(kv);
+		/* Half the interval: what is written right after a sync is
+		 * not older than the interval at the next but one. */
+		if (interval && now - synced_ms >= interval / 2) {
+			/* A failure is told by kv_fail. */
+			kv_sync(kv, kv_last_lsn(kv));
+			synced_ms = now_ms();
+		}
+		if (now - trimmed_ms >= TRIM_POLL_MS) {
+			trim_maps(kv);
+			trimmed_ms = now;
+		}
+	}
+	return NULL;
+}
+
+static bool compactor_wait(struct kv *kv)
+{
+	bool go_on;
+
+	mutex_lock(&kv->wake_lock);
+	if (!kv->stopping && !kv->compact_wanted)
+		condition_wait_for(&kv->wake, &kv->wake_lock,
+				   COMPACT_POLL_MS);
+	kv->compact_wanted = false;
+	go_on = !kv->stopping;
+	mutex_unlock(&kv->wake_lock);
+	return go_on;
+}
+
+static void *compactor_run(void *ctx)
+{
+	struct kv *kv = ctx;
+
+	while (compactor_wait(kv)) {
+		int result;
+
+		if (atomic_load(&kv->failed))
+			continue;
+		do
+			result = compact_round(kv);
+		while (result == 0);
+		if (result < 0 && result != -ECANCELED) {
+			kv_log(kv, KV_LOG_WARNING, "compaction failed: %s",
+			       strerror(-result));
+			background_sleep(kv, 10 * COMPACT_POLL_MS);
+		}
+	}
+	return NULL;
+}
+
+static void background_tell_stop(struct kv *kv)
+{
+	mutex_lock(&kv->wake_lock);
+	kv->stopping = true;
+	condition_wake_all(&kv->wake);
+	mutex_unlock(&kv->wake_lock);
+}
+
+int background_start(struct kv *kv)
+{
+	int error = pthread_create(&kv->committer, NULL, committer_run, kv);
+
+	if (error)
+		return -error;
+	error = pthread_create(&kv->compactor, NULL, compactor_run, kv);
+	if (error) {
+		background_tell_stop(kv);
+		pthread_join(kv->committer, NULL);
+		return -error;
+	}
+	kv->threads_running = true;
+	return 0;
+}
+
+void background_stop(struct kv *kv)
+{
+	if (!kv->threads_running)
+		return;
+	background_tell_stop(kv);
+	pthread_join(kv->committer, NULL);
+	pthread_join(kv->compactor, NULL);
+	kv->threads_running = false;
+}

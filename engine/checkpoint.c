@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Checkpoints: what the memtable holds becomes a run, and the manifest says
+ * that the log up to there need not be replayed.
+ *
+ *	freeze and snapshot (write lock)
+ *	  -> sync log and cold segments     data before the index that names it
+ *	  -> write and sync the run
+ *	  -> sync the directory             names before the manifest tells them
+ *	  -> store the manifest             the moment the checkpoint takes effect
+ *	  -> publish the view; drop emptied segments and merged runs
+ *
+ * A crash before the manifest leaves the old manifest and a run that nobody
+ * knows, removed at the next open. After an error everything frozen stays
+ * frozen, and the next checkpoint writes it.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/kv_internal.h"
+
+static void snapshot_segment(const struct segment *segment,
+			     struct manifest_segment *ret)
+{
+	*ret = (struct manifest_segment){
+		.header = segment->header,
+		.end = segment->end,
+		.counts = segment->counts,
+		.damaged = segment->damaged,
+	};
+}
+
+/* The counts as they are now, for the manifest to come. Emptied segments are
+ * left out: with that manifest they are gone. */
+static int snapshot_take(struct kv *kv, struct manifest *ret_manifest)
+	REQUIRES(kv->write_lock)
+{
+	struct manifest *m = ret_manifest;
+	const struct segment *last = NULL;
+
+	m->segments = calloc(kv->segment_count + 1, sizeof(*m->segments));
+	if (!m->segments)
+		return -ENOMEM;
+	for (size_t i = 0; i < kv->segment_count; i++) {
+		const struct segment *segment = kv->segments[i];
+
+		if (segment->header.kind == SEGMENT_LOG)
+			last = segment;
+		if (!segment->emptied)
+			snapshot_segment(segment,
+					 &m->segments[m->segment_count++]);
+	}
+	memcpy(m->classes, kv->classes, sizeof(m->classes));
+	m->checkpoint_lsn = atomic_load(&kv->last_lsn);
+	if (last) {
+		m->replay_segment = last->header.id;
+		m->replay_offset = last->end;
+	}
+	return 0;
+}
+
+/* Cold segments are no part of the log's order; they are synced here. */
+static int sync_cold(struct kv *kv)
+{
+	struct segment **cold;
+	size_t count = 0;
+	int error = 0;
+
+	mutex_lock(&kv->write_lock);
+	cold = calloc(kv->segment_count + 1, sizeof(struct segment *));
+	for (size_t i = 0; cold && i < kv->segment_count; i++) {
+		struct segment *segment = kv->segments[i];
+
+		if (segment->header.kind == SEGMENT_COLD && !segment->synced &&
+		    segment->fd >= 0)
+			cold[count++] = segment_ref(segment);
+	}
+	mutex_unlock(&kv->write_lock);
+	if (!cold)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		if (!error)
+			error = io_sync_data(kv->io, cold[i]->fd);
+		segment_unref(cold[i]);
+	}
+	free(cold);
+	if (error)
+		kv_fail(kv, error, "sync of a cold segment failed");
+	return error;
+}
+
+static struct source *frozen_source_new(const struct view *view)
+{
+	struct view frozen = { .frozen_count = view->frozen_count };
+
+	memcpy(frozen.frozen, view->frozen, sizeof(frozen.frozen));
+	return view_source_new(&frozen);
+}
+
+/* Copies a source into a run file. A run without entries is abandoned: 1. */
+static int run_fill(struct run_writer *writer, struct source *source,
+		    bool drop_tombstones, struct run_summary *ret_summary)
+{
+	size_t count = 0;
+	int result = source_seek(source, slice_of(NULL, 0), false);
+
+	for (; result == 0; result = source_next(source)) {
+		int error;
+
+		if (drop_tombstones && source->entry.place.tombstone)
+			continue;
+		error = run_writer_add(writer, &source->entry);
+		if (error) {
+			result = error;
+			break;
+		}
+		count++;
+	}
+	if (result == 1 && count)
+		return run_writer_finish(writer, ret_summary);
+	run_writer_abandon(writer);
+	return result;
+}
+
+int run_build(struct kv *kv, struct source *source, uint64_t expected_entries,
+	      bool drop_tombstones, struct run **ret_run)
+{
+	struct run_identity identity;
+	struct run_summary summary;
+	struct run_writer *writer;
+	int result;
+
+	memcpy(identity.store_uuid, kv->uuid, STORE_UUID_BYTES);
+	identity.id = atomic_fetch_add(&kv->next_file_id, 1);
+	result = run_writer_open(kv->io, kv->dir_fd, &identity,
+				 expected_entries, &writer);
+	if (result)
+		return result;
+	result = run_fill(writer, source, drop_tombstones, &summary);
+	if (!result)
+		result = io_sync_dir(kv->io, kv->dir_fd);
+	if (!result)
+		result = run_open(kv->io, kv->dir_fd, &identity, ret_run);
+	return result;
+}
+
+/* The view without the memtables that `flushed` had frozen, and with `run`
+ * (NULL: nothing was worth writing). */
+static int publish_flushed(struct kv *kv, const struct view *flushed,
+			   struct run *run) REQUIRES(kv->write_lock)
+{
+	struct view *now = kv_view_acquire(kv), *next = NULL;
+	size_t left = now->frozen_count - flushed->frozen_count, count = 0;
+	struct run **runs = calloc(now->run_count + 1, sizeof(struct run *));
+
+	if (runs) {
+		if (run)
+			runs[count++] = run;
+		memcpy(runs + count, now->runs,
+		       now->run_count * sizeof(struct run *));
+		count += now->run_count;
+		next = view_new(now->active, now->frozen, left, runs, count,
+				kv->segments, kv->segment_count);
+	}
+	free(runs);
+	view_unref(now);
+	if (!next)
+		return -ENOMEM;
+	kv_view_publish(kv, next);
+	condition_wake_all(&kv->flushed);
+	return 0;
+}
+
+/* Writes what is frozen. *ret_run stays NULL when nothing had to be. */
+static int flush_write(struct kv *kv, const struct view *view,
+		       bool keep_tombstones, struct run **ret_run)
+{
+	bool drop = !keep_tombstones && !view->run_count;
+	struct source *source;
+	uint64_t expected = 0;
+	int result;
+
+	if (!view->frozen_count)
+		return 0;
+	for (size_t i = 0; i < view->frozen_count; i++)
+		expected += memtable_entry_count(view->frozen[i]);
+	source = frozen_source_new(view);
+	if (!source)
+		return -ENOMEM;
+	result = run_build(kv, source, expected, drop, ret_run);
+	source_free(source);
+	return result == 1 ? 0 : result;
+}
+
+int flush_frozen(struct kv *kv)
+{
+	struct view *view = kv_view_acquire(kv);
+	struct run *run = NULL;
+	int error = flush_write(kv, view, true, &run);
+
+	if (!error) {
+		mutex_lock(&kv->write_lock);
+		error = publish_flushed(kv, view, run);
+		mutex_unlock(&kv->write_lock);
+	}
+	run_unref(run);
+	view_unref(view);
+	return error;
+}
+
+static int manifest_set_runs(struct manifest *m, const struct view *view,
+			     const struct run *newest)
+{
+	uint64_t *ids = calloc(view->run_count + 1, sizeof(*ids));
+	size_t count = 0;
+
+	if (!ids)
+		return -ENOMEM;
+	if (newest)
+		ids[count++] = run_summary(newest)->id;
+	for (size_t i = 0; i < view->run_count; i++)
+		ids[count++] = run_summary(view->runs[i])->id;
+	free(m->run_ids);
+	m->run_ids = ids;
+	m->run_count = count;
+	return 0;
+}
+
+int manifest_commit(struct kv *kv, struct manifest *m, const struct view *view,
+		    const struct run *newest)
+{
+	int error = manifest_set_runs(m, view, newest);
+
+	if (error)
+		return error;
+	memcpy(m->store_uuid, kv->uuid, STORE_UUID_BYTES);
+	m->next_file_id = atomic_load(&kv->next_file_id);
+	m->rebuild = atomic_load(&kv->index_damaged);
+	error = manifest_store(m, kv->io, kv->dir_fd);
+	if (error == -EIO)
+		kv_fail(kv, error, "manifest could not be stored");
+	return error;
+}
+
+/* Segments that the stored manifest no longer names leave table and disk. */
+static int drop_emptied(struct kv *kv, const struct manifest *m)
+	REQUIRES(kv->write_lock)
+{
+	struct segment **dropped = calloc(kv->segment_count + 1,
+					  sizeof(struct segment *));
+	size_t kept = 0, named = 0, count = 0;
+	int error;
+
+	if (!dropped)
+		return -ENOMEM;
+	for (size_t i = 0; i < kv->segment_count; i++) {
+		struct segment *segment = kv->segments[i];
+
+		while (named < m->segment_count &&
+		       m->segments[named].header.id < segment->header.id)
+			named++;
+		if (segment->emptied &&
+		    (named == m->segment_count ||
+		     m->segments[named].header.id != segment->header.id))
+			dropped[count++] = segment;
+		else
+			kv->segments[kept++] = segment;
+	}
+	kv->segment_count = kept;
+	error = count ? kv_view_refresh_segments(kv) : 0;
+	for (size_t i = 0; i < count; i++) {
+		counter_add(&kv->counters.compaction_freed, dropped[i]->end);
+		atomic_store(&dropped[i]->doomed, true);
+		segment_unref(dropped[i]);
+	}
+	free(dropped);
+	return error;
+}
+
+/*
+ * A checkpoint in the making: the counts of one moment, and a view whose frozen
+ * memtables hold exactly what came before it. Younger ones, that a pin froze
+ * meanwhile, are not in it: they may speak of records not yet durable.
+ */
+struct checkpoint {
+	struct manifest manifest;
+	struct view *view;
+};
+
+static void checkpoint_release(struct checkpoint *c)
+{
+	manifest_release(&c->manifest);
+	view_unref(c->view);
+	*c = (struct checkpoint){ 0 };
+}
+
+static int checkpoint_begin(struct kv *kv, bool clean, struct checkpoint *c)
+	REQUIRES(kv->flush_lock)
+{
+	struct manifest *m = &c->manifest;
+	int error;
+
+	mutex_lock(&kv->manifest_lock);
+	m->checkpoint_count = kv->manifest.checkpoint_count + 1;
+	m->compaction_time_s = kv->manifest.compaction_time_s;
+	mutex_unlock(&kv->manifest_lock);
+	m->clean = clean;
+	m->checkpoint_time_s = (int64_t)time(NULL);
+	if (atomic_load(&kv->compacted_at_s))
+		m->compaction_time_s = atomic_load(&kv->compacted_at_s);
+	mutex_lock(&kv->write_lock);
+	error = kv_view_freeze(kv);
+	if (!error)
+		error = snapshot_take(kv, m);
+	if (!error)
+		c->view = kv_view_acquire(kv);
+	mutex_unlock(&kv->write_lock);
+	return error;
+}
+
+static int checkpoint_commit(struct kv *kv, struct checkpoint *c,
+			     struct run *run) REQUIRES(kv->flush_lock)
+{
+	struct view *now;
+	int error;
+
+	mutex_lock(&kv->manifest_lock);
+	now = kv_view_acquire(kv);
+	error = manifest_commit(kv, &c->manifest, now, run);
+	if (!error) {
+		manifest_release(&kv->manifest);
+		kv->manifest = c->manifest;
+		c->manifest = (struct manifest){ 0 };
+		mutex_lock(&kv->write_lock);
+		error = publish_flushed(kv, c->view, run);
+		if (!error)
+			error = drop_emptied(kv, &kv->manifest);
+		mutex_unlock(&kv->write_lock);
+	}
+	mutex_unlock(&kv->manifest_lock);
+	view_unref(now);
+	return error;
+}
+
+static int checkpoint_write(struct kv *kv, struct checkpoint *c)
+	REQUIRES(kv->flush_lock)
+{
+	struct run *run = NULL;
+	int error = log_sync(kv, c->manifest.checkpoint_lsn);
+
+	if (!error)
+		error = sync_cold(kv);
+	if (!error)
+		error = flush_write(kv, c->view, false, &run);
+	if (!error)
+		error = io_sync_dir(kv->io, kv->dir_fd);
+	if (!error)
+		error = checkpoint_commit(kv, c, run);
+	run_unref(run);
+	return error;
+}
+
+/* One that failed (a full disk) is kept, and is the first to be tried again:
+ * so frozen memtables do not pile up. */
+static int checkpoint_locked(struct kv *kv, bool clean)
+	REQUIRES(kv->flush_lock)
+{
+	int error;
+
+	if (kv->pending) {
+		error = checkpoint_write(kv, kv->pending);
+		if (error)
+			return error;
+		checkpoint_release(kv->pending);
+	} else {
+		kv->pending = calloc(1, sizeof(*kv->pending));
+		if (!kv->pending)
+			return -ENOMEM;
+	}
+	error = checkpoint_begin(kv, clean, kv->pending);
+	if (!error)
+		error = checkpoint_write(kv, kv->pending);
+	/* Without a view it did not even begin. */
+	if (!error || !kv->pending->view) {
+		checkpoint_release(kv->pending);
+		free(kv->pending);
+		kv->pending = NULL;
+	}
+	return error;
+}
+
+void checkpoint_forget(struct kv *kv)
+{
+	if (kv->pending)
+		checkpoint_release(kv->pending);
+	free(kv->pending);
+	kv->pending = NULL;
+}
+
+int checkpoint(struct kv *kv, bool clean)
+{
+	int error = atomic_load(&kv->failed) ? -EIO : 0;
+
+	mutex_lock(&kv->flush_lock);
+	if (!error)
+		error = checkpoint_locked(kv, clean);
+	atomic_store(&kv->flush_failing, error != 0);
+	mutex_unlock(&kv->flush_lock);
+	if (error) {
+		kv_log(kv, KV_LOG_ERROR, "checkpoint failed: %s",
+		       strerror(-error));
+		mutex_lock(&kv->write_lock);
+		condition_wake_all(&kv->flushed);
+		mutex_unlock(&kv->write_lock);
+	}
+	return error;
+}
+
+int kv_checkpoint(struct kv *kv)
+{
+	int error = kv_writable(kv);
+
+	return error ? error : checkpoint(kv, false);
+}

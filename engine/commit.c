@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Committing a batch: from a list of changes to records in the log and entries
+ * in the memtable.
+ *
+ *	prepare (no lock)   compress values
+ *	resolve             drop deletes of keys that are not there
+ *	encode              all records into one buffer, large values beside it
+ *	append              one vectored write
+ *	apply               memtable and counters; cannot fail
+ *
+ * 1. What can fail comes before the append, and the append is the last of it:
+ *    a commit that returned an error has changed nothing.
+ * 2. All records of a batch but the last carry RECORD_MORE, and a batch lies in
+ *    one segment, so replay applies it whole or not at all.
+ * 3. One batch at a time, under the write lock: LSNs are in file order.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/batch.h"
+#include "engine/kv_internal.h"
+
+/* Values from this size on are written from where they are. */
+#define VALUE_COPY_MAX 4096u
+/* Smaller values are not worth a try at compression. */
+#define COMPRESS_MIN 64u
+#define SMALL_BATCH 16u
+
+struct commit_op {
+	struct slice key;
+	struct slice value;   /* as it will be stored */
+	uint64_t raw_size;
+	bool deletion;
+	bool compressed;
+	bool skipped;         /* the deletion of an absent key */
+	struct place place;
+};
+
+struct commit {
+	struct commit_op *ops;
+	struct commit_op small[SMALL_BATCH];
+	size_t count;
+	size_t written_count; /* not skipped */
+	size_t last_written;
+	uint64_t size_max;    /* upper bound of the records' bytes */
+	size_t key_bytes;
+	struct buf stored;    /* compressed values */
+	struct iovec *iov;
+	struct iovec small_iov[2 * SMALL_BATCH + 1];
+	size_t iov_count;
+	uint64_t size_bytes;  /* of what is appended */
+	uint64_t last_lsn;
+};
+
+static int commit_compress(struct kv *kv, struct commit *commit)
+{
+	struct buf one = { 0 };
+	int result = 0;
+
+	for (size_t i = 0; i < commit->count && result >= 0; i++) {
+		struct commit_op *op = &commit->ops[i];
+
+		if (op->deletion || op->value.size < COMPRESS_MIN)
+			continue;
+		result = value_compress(kv->options.compress_level, op->value,
+					&one);
+		if (result)
+			continue;
+		/* The offset for now: the buffer may move while it grows. */
+		op->value = slice_of(NULL, one.size);
+		op->compressed = true;
+		result = buf_append(&commit->stored, one.data, one.size);
+	}
+	buf_release(&one);
+	if (result < 0)
+		return result;
+	for (size_t i = 0, at = 0; i < commit->count; i++) {
+		struct commit_op *op = &commit->ops[i];
+
+		if (!op->compressed)
+			continue;
+		op->value.data = commit->stored.data + at;
+		at += op->value.size;
+	}
+	return 0;
+}
+
+static int commit_prepare(struct kv *kv, struct commit *commit,
+			  const struct kv_batch *batch)
+{
+	commit->ops = commit->small;
+	commit->iov = commit->small_iov;
+	if (batch->count > SMALL_BATCH) {
+		commit->ops = calloc(batch->count, sizeof(*commit->ops));
+		commit->iov = calloc(2 * batch->count + 1,
+				     sizeof(*commit->iov));
+		if (!commit->ops || !commit->iov)
+			return -ENOMEM;
+	}
+	commit->count = batch->count;
+	for (size_t i = 0; i < batch->count; i++)
+		commit->ops[i] = (struct commit_op){
+			.key = batch_key(batch, i),
+			.value = batch->ops[i].value,
+			.raw_size = batch->ops[i].value.size,
+			.deletion = batch->ops[i].deletion,
+		};
+	return kv->options.compress_level ? commit_compress(kv, commit) : 0;
+}
+
+static void commit_release(struct commit *commit)
+{
+	if (commit->ops != commit->small)
+		free(commit->ops);
+	if (commit->iov != commit->small_iov)
+		free(commit->iov);
+	buf_release(&commit->stored);
+}
+
+/*
+ * Whether an earlier change of the same batch sets the key. Batches that mix
+ * sets and deletes of one key are rare and small; a long batch does not pay for
+ * the search but writes a tombstone that may prove needless.
+ */
+static bool set_before(const struct commit *commit, size_t i)
+{
+	if (i > 4 * SMALL_BATCH)
+		return true;
+	for (size_t j = i; j-- > 0;)
+		if (!commit->ops[j].skipped &&
+		    slice_equal(commit->ops[j].key, commit->ops[i].key))
+			return !commit->ops[j].deletion;
+	return false;
+}
+
+static void commit_resolve(struct kv *kv, struct commit *commit)
+	REQUIRES(kv->write_lock)
+{
+	struct view *view = kv_view_acquire(kv);
+	bool sets = false;
+	struct place old;
+	int result;
+
+	for (size_t i = 0; i < commit->count; i++) {
+		struct commit_op *op = &commit->ops[i];
+
+		if (op->deletion) {
+			/* A run that cannot be read may hold the key: then a
+			 * tombstone too many is the safe side. */
+			result = view_find(view, op->key, false, &old, NULL);
+			if ((result == 1 || (result == 0 && old.tombstone)) &&
+			    !(sets && set_before(commit, i)))
+				op->skipped = true;
+		} else {
+			sets = true;
+		}
+		if (op->skipped)
+			continue;
+		commit->written_count++;
+		commit->last_written = i;
+		commit->key_bytes += op->key.size;
+		commit->size_max += RECORD_HEAD_MAX + op->key.size +
+				    op->value.size;
+	}
+	view_unref(view);
+}
+
+/* Bytes in the staging buffer become one piece of the write. */
+static void commit_add_staged(struct commit *commit, uint8_t *start,
+			      size_t size)
+{
+	struct iovec *last = commit->iov + commit->iov_count - 1;
+
+	if (!size)
+		return;
+	if (commit->iov_count &&
+	    (uint8_t *)last->iov_base + last->iov_len == start)
+		last->iov_len += size;
+	else
+		commit->iov[commit->iov_count++] = (struct iovec){ start,
+								   size };
+	commit->size_bytes += size;
+}
+
+/* The log tells how far it was durable before it goes on; see recover.c. */
+static void commit_encode_mark(struct kv *kv, struct commit *commit)
+	REQUIRES(kv->write_lock)
+{
+	struct record mark = { .type = RECORD_MARK,
+			       .lsn = atomic_load(&kv->durable_lsn) };
+	struct record_site site = segment_site(kv->active, kv->active->end);
+	uint8_t *dst = kv->staging.data;
+	size_t size;
+
+	if (mark.lsn <= kv->marked_lsn)
+		return;
+	size = record_encode_head(&mark, &site, dst);
+	kv->staging.size += size;
+	commit_add_staged(commit, dst, size);
+}
+
+static void commit_encode_op(struct kv *kv, struct commit *commit, size_t i)
+	REQUIRES(kv->write_lock)
+{
+	struct commit_op *op = &commit->ops[i];
+	uint64_t offset = kv->active->end + commit->size_bytes;
+	struct record_site site = segment_site(kv->active, offset);
+	struct record record = {
+		.type = op->deletion ? RECORD_DELETE : RECORD_SET,
+		.flags = (i != commit->last_written ? RECORD_MORE : 0) |
+			 (op->compressed ? RECORD_ZLIB : 0),
+		.lsn = ++commit->last_lsn,
+		.key = op->key,
+		.value = op->value,
+		.raw_size = op->raw_size,
+	};
+	uint8_t *dst = kv->staging.data + kv->staging.size;
+	size_t size = record_encode_head(&record, &site, dst);
+
+	op->place = (struct place){ .offset = offset,
+				    .size_bytes = size + op->value.size,
+				    .lsn = record.lsn,
+				    .segment_id = kv->active->header.id,
+				    .tombstone = op->deletion };
+	if (op->value.size <= VALUE_COPY_MAX) {
+		if (op->value.size)
+			memcpy(dst + size, op->value.data, op->value.size);
+		size += op->value.size;
+		kv->staging.size += size;
+		commit_add_staged(commit, dst, size);
+		return;
+	}
+	kv->staging.size += size;
+	commit_add_staged(commit, dst, size);
+	/* pwritev only reads it; iovec has no const. */
+	commit->iov[commit->iov_count++] = (struct iovec){
+		(void *)(uintptr_t)op->value.data, op->value.size
+	};
+	commit->size_bytes += op->value.size;
+}
+
+static int commit_append(struct kv *kv, struct commit *commit)
+	REQUIRES(kv->write_lock)
+{
+	struct view *view;
+	size_t staged = RECORD_HEAD_MAX;
+	int error;
+
+	for (size_t i = 0; i < commit->count; i++) {
+		const struct commit_op *op = &commit->ops[i];
+
+		staged += RECORD_HEAD_MAX + op->key.size;
+		if (op->value.size <= VALUE_COPY_MAX)
+			staged += op->value.size;
+	}
+	buf_clear(&kv->staging);
+	error = buf_reserve(&kv->staging, staged);
+	if (error)
+		return error;
+	view = kv_view_acquire(kv);
+	error = memtable_reserve(view->active, commit->written_count,
+				 commit->key_bytes);
+	view_unref(view);
+	if (!error)
+		error = log_make_room(kv, RECORD_HEAD_MAX + commit->size_max);
+	if (error)
+		return error;
+	commit->last_lsn = atomic_load(&kv->last_lsn);
+	commit_encode_mark(kv, commit);
+	for (size_t i = 0; i < commit->count; i++)
+		if (!commit->ops[i].skipped)
+			commit_encode_op(kv, commit, i);
+	return segment_append(kv->active, commit->iov, commit->iov_count,
+			      commit->size_bytes);
+}
+
+static void commit_apply(struct kv *kv, struct commit *commit)
+	REQUIRES(kv->write_lock)
+{
+	struct view *view = kv_view_acquire(kv);
+
+	kv->marked_lsn = atomic_load(&kv->durable_lsn);
+	memtable_begin(view->active);
+	for (size_t i = 0; i < commit->count; i++) {
+		struct commit_op *op = &commit->ops[i];
+		struct place old;
+		int result;
+
+		if (op->skipped)
+			continue;
+		result = memtable_put(view->active, op->key, &op->place, &old);
+		if (!result) {
+			result = view_find(view, op->key, true, &old, NULL);
+			result = result == 0 ? 1 : 0;
+		}
+		kv_account(kv, op->key, &op->place, result ? &old : NULL);
+		counter_add(op->deletion ? &kv->counters.deletes :
+					   &kv->counters.sets,
+			    1);
+		counter_add(&kv->counters.value_bytes_raw, op->raw_size);
+		counter_add(&kv->counters.value_bytes_stored, op->value.size);
+	}
+	memtable_end(view->active);
+	atomic_store(&kv->last_lsn, commit->last_lsn);
+	counter_add(&kv->counters.commits, 1);
+	counter_add(&kv->counters.append_bytes, commit->size_bytes);
+	view_unref(view);
+}
+
+/*
+ * Asks for a flush when the memtable is full, and waits for one only when
+ * twice that has come together: memory stays bounded.
+ */
+static void commit_keep_budget(struct kv *kv) REQUIRES(kv->write_lock)
+{
+	for (;;) {
+		struct view *view = kv_view_acquire(kv);
+		size_t size = memtable_size_bytes(view->active);
+
+		view_unref(view);
+		if (size < kv->memtable_budget_bytes)
+			return;
+		background_want_flush(kv);
+		if (size < 2 * kv->memtable_budget_bytes ||
+		    !kv->threads_running || atomic_load(&kv->flush_failing))
+			return;
+		condition_wait_for(&kv->flushed, &kv->write_lock, 1000);
+	}
+}
+
+int kv_commit(struct kv *kv, const struct kv_batch *batch, unsigned int flags,
+	      uint64_t *ret_lsn)
+{
+	struct commit commit = { 0 };
+	uint64_t lsn;
+	int error = kv_writable(kv);
+
+	(void)flags;
+	if (error)
+		return error;
+	error = commit_prepare(kv, &commit, batch);
+	if (error)
+		goto out;
+	mutex_lock(&kv->write_lock);
+	error = kv_writable(kv);
+	if (!error)
+		commit_resolve(kv, &commit);
+	if (!error && commit.written_count)
+		error = commit_append(kv, &commit);
+	if (!error && commit.written_count) {
+		commit_apply(kv, &commit);
+		commit_keep_budget(kv);
+	}
+	lsn = atomic_load(&kv->last_lsn);
+	mutex_unlock(&kv->write_lock);
+	if (!error && commit.written_count &&
+	    kv->options.durability == KV_DURABILITY_ALWAYS)
+		error = kv_sync(kv, lsn);
+	if (!error && ret_lsn)
+		*ret_lsn = lsn;
+out:
+	commit_release(&commit);
+	return error;
+}
+
+int kv_set(struct kv *kv, struct slice key, struct slice value,
+	   uint64_t *ret_lsn)
+{
+	struct kv_batch batch = { 0 };
+	int error = kv_batch_set(&batch, key, value);
+
+	if (!error)
+		error = kv_commit(kv, &batch, 0, ret_lsn);
+	kv_batch_release(&batch);
+	return error;
+}
+
+int kv_delete(struct kv *kv, struct slice key, uint64_t *ret_lsn)
+{
+	struct kv_batch batch = { 0 };
+	int result = kv_exists(kv, NULL, key);
+
+	if (result)
+		return result;
+	result = kv_batch_delete(&batch, key);
+	if (!result)
+		result = kv_commit(kv, &batch, KV_COMMIT_RESERVED, ret_lsn);
+	kv_batch_release(&batch);
+	return result;
+}

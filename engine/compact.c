@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Compaction: rounds of choosing segments, moving what lives in them, and a
+ * checkpoint that gives the space back. In the background by dead ratio, on
+ * demand everything that has something to give. One at a time: compact_lock.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/compact_plan.h"
+#include "engine/kv_internal.h"
+#include "engine/relocate.h"
+
+/* Live bytes copied between two checkpoints. */
+#define ROUND_COPY_MAX (256u << 20)
+
+/* The segments as a round sees them; arrays run in parallel. */
+struct round {
+	struct segment **segments; /* with references */
+	struct compact_candidate *candidates;
+	bool *chosen;
+	bool *stays;
+	size_t count;
+};
+
+static void round_release(struct round *round)
+{
+	for (size_t i = 0; i < round->count; i++)
+		segment_unref(round->segments[i]);
+	free(round->segments);
+	free(round->candidates);
+	free(round->chosen);
+	free(round->stays);
+}
+
+static int round_init(struct kv *kv, struct round *round)
+{
+	size_t count;
+
+	*round = (struct round){ 0 };
+	mutex_lock(&kv->write_lock);
+	count = kv->segment_count;
+	round->segments = calloc(count + 1, sizeof(struct segment *));
+	round->candidates = calloc(count + 1, sizeof(*round->candidates));
+	round->chosen = calloc(count + 1, sizeof(bool));
+	round->stays = calloc(count + 1, sizeof(bool));
+	if (round->segments && round->candidates && round->chosen &&
+	    round->stays) {
+		for (size_t i = 0; i < count; i++) {
+			struct segment *s = kv->segments[i];
+
+			round->segments[i] = segment_ref(s);
+			round->candidates[i] = (struct compact_candidate){
+				.size_bytes = s->end,
+				.live_bytes = s->counts.live_bytes,
+				.tombstone_bytes = s->counts.tombstone_bytes,
+				.dead_count = s->counts.dead_count,
+				.created_lsn = s->header.created_lsn,
+				.eligible = s->sealed && !s->emptied &&
+					    (!s->damaged ||
+					     !s->counts.live_count),
+			};
+		}
+		round->count = count;
+	}
+	mutex_unlock(&kv->write_lock);
+	if (round->count == count)
+		return 0;
+	round_release(round);
+	return -ENOMEM;
+}
+
+/* On demand: everything old that has anything to give, oldest first. */
+static size_t round_choose_all(struct kv *kv, struct round *round,
+			       uint64_t before_id)
+{
+	uint64_t copied = 0, small = kv->options.segment_size_bytes / 4;
+	size_t chosen = 0, small_count = 0;
+
+	for (size_t i = 0; i < round->count; i++)
+		small_count += round->candidates[i].eligible &&
+			       round->candidates[i].size_bytes < small;
+	for (size_t i = 0; i < round->count; i++) {
+		const struct compact_candidate *c = &round->candidates[i];
+
+		if (!c->eligible ||
+		    round->segments[i]->header.id >= before_id ||
+		    (!c->dead_count && !c->tombstone_bytes &&
+		     (c->size_bytes >= small || small_count < 2)))
+			continue;
+		if (chosen && copied + c->live_bytes > ROUND_COPY_MAX)
+			break;
+		round->chosen[i] = true;
+		copied += c->live_bytes;
+		chosen++;
+	}
+	return chosen;
+}
+
+static uint64_t round_total(const struct round *round)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < round->count; i++)
+		if (round->chosen[i])
+			total += round->candidates[i].size_bytes;
+	return total;
+}
+
+/* Does what was chosen. 0, or the first error; the checkpoint is made for what
+ * was achieved in any case. */
+static int round_run(struct kv *kv, struct round *round,
+		     kv_progress_fn *progress, void *ctx, bool paced)
+{
+	struct relocation *relocation;
+	int error = 0, checkpoint_error;
+
+	for (size_t i = 0; i < round->count; i++)
+		round->stays[i] = !round->chosen[i];
+	relocation = relocation_new(kv, round->candidates, round->stays,
+				    round->count, progress, ctx,
+				    round_total(round), paced);
+	if (!relocation)
+		return -ENOMEM;
+	for (size_t i = 0; i < round->count && error >= 0; i++)
+		if (round->chosen[i])
+			error = relocation_move(relocation,
+						round->segments[i]);
+	relocation_free(relocation);
+	atomic_store(&kv->compacted_at_s, (int64_t)time(NULL));
+	counter_add(&kv->counters.compactions, 1);
+	checkpoint_error = checkpoint(kv, false);
+	return error < 0 ? error : checkpoint_error;
+}
+
+int compact_round(struct kv *kv)
+{
+	struct round round;
+	size_t chosen;
+	int error;
+
+	mutex_lock(&kv->compact_lock);
+	error = merge_runs(kv, false);
+	if (!error)
+		error = round_init(kv, &round);
+	if (error)
+		goto out;
+	chosen = compact_plan_choose(round.candidates, round.count,
+				     kv->options.compact_ratio, ROUND_COPY_MAX,
+				     round.chosen);
+	if (kv->options.compact_auto && chosen)
+		error = round_run(kv, &round, NULL, NULL, true);
+	else
+		error = 1;
+	round_release(&round);
+out:
+	mutex_unlock(&kv->compact_lock);
+	return error;
+}
+
+static int compact_all(struct kv *kv, kv_progress_fn *progress, void *ctx)
+	REQUIRES(kv->compact_lock)
+{
+	uint64_t before_id;
+	int error = 0;
+
+	mutex_lock(&kv->write_lock);
+	log_rotate(kv);
+	before_id = atomic_load(&kv->next_file_id);
+	mutex_unlock(&kv->write_lock);
+	while (!error) {
+		struct round round;
+		size_t chosen;
+
+		error = round_init(kv, &round);
+		if (error)
+			return error;
+		chosen = round_choose_all(kv, &round, before_id);
+		if (chosen)
+			error = round_run(kv, &round, progress, ctx, false);
+		round_release(&round);
+		if (!chosen)
+			break;
+	}
+	if (!error)
+		error = checkpoint(kv, false);
+	return error ? error : merge_runs(kv, true);
+}
+
+int kv_compact(struct kv *kv, kv_progress_fn *progress, void *ctx)
+{
+	int error = kv_writable(kv);
+
+	if (error)
+		return error;
+	mutex_lock(&kv->compact_lock);
+	error = compact_all(kv, progress, ctx);
+	mutex_unlock(&kv->compact_lock);
+	return error;
+}

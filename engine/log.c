@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The log's end: the active segment, rotation, and group commit.
+ *
+ * 1. Segments are synced in the order in which they were written, and
+ *    durable_lsn rises only when all of them are: what is durable is a prefix.
+ * 2. Rotation does not sync. The next sync covers the ended segment, and
+ *    recovery takes the segments as one log.
+ * 3. A sync that failed is final: the kernel may have dropped the pages, and
+ *    would call the next sync a success.
+ *
+ * Group commit: the first caller that finds nobody syncing leads; it covers
+ * everything written up to the moment it begins. The others wait, and one of
+ * those not covered leads next.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "engine/kv_internal.h"
+
+int log_new_header(struct kv *kv, enum segment_kind kind,
+		   struct segment_header *ret_header)
+{
+	uint64_t lsn = atomic_load(&kv->last_lsn) + 1, salt;
+
+	if (getrandom(&salt, sizeof(salt), 0) != (ssize_t)sizeof(salt))
+		return -EIO;
+	*ret_header = (struct segment_header){
+		.kind = kind,
+		.id = atomic_fetch_add(&kv->next_file_id, 1),
+		.base_lsn = lsn,
+		.created_lsn = lsn,
+		.salt = salt,
+	};
+	memcpy(ret_header->store_uuid, kv->uuid, STORE_UUID_BYTES);
+	return 0;
+}
+
+static int log_begin_segment(struct kv *kv, uint64_t size_bytes)
+	REQUIRES(kv->write_lock)
+{
+	uint64_t limit = kv->options.segment_size_bytes;
+	uint64_t least = SEGMENT_HEADER_BYTES + size_bytes +
+			 2 * RECORD_HEAD_MAX;
+	struct segment_header header;
+	struct segment *segment;
+	int error;
+
+	if (limit < least)
+		limit = least;
+	error = log_new_header(kv, SEGMENT_LOG, &header);
+	if (error)
+		return error;
+	error = segment_create(kv->io, kv->dir_fd, &header, limit, &segment);
+	if (error)
+		return error;
+	/* Until the view has it nothing may point into it. */
+	error = kv_segment_add(kv, segment);
+	if (error)
+		return error;
+	error = kv_view_refresh_segments(kv);
+	if (error)
+		return error;
+	kv->active = segment;
+	return 0;
+}
+
+/* Without its seal a segment is as good: the next one tells by its base LSN
+ * that nothing is missing. So a failure is only told. */
+static void log_end_segment(struct kv *kv, struct segment *segment)
+	REQUIRES(kv->write_lock)
+{
+	int error = segment_seal(segment, atomic_load(&kv->last_lsn));
+
+	if (error)
+		kv_log(kv, KV_LOG_WARNING, "segment %llx not sealed: %s",
+		       (unsigned long long)segment->header.id,
+		       strerror(-error));
+	segment->sealed = true;
+}
+
+void log_rotate(struct kv *kv)
+{
+	if (!kv->active || kv->active->end == SEGMENT_HEADER_BYTES)
+		return;
+	log_end_segment(kv, kv->active);
+	kv->active = NULL;
+}
+
+int log_make_room(struct kv *kv, uint64_t size_bytes)
+{
+	struct segment *full = kv->active;
+	int error;
+
+	if (full && segment_room(full) >= size_bytes)
+		return 0;
+	/* First the new, then the seal of the old: where there is no space
+	 * for a segment, everything stays as it is. */
+	error = log_begin_segment(kv, size_bytes);
+	if (error || !full)
+		return error;
+	log_end_segment(kv, full);
+	return 0;
+}
+
+/* What a leader is going to sync. */
+struct sync_job {
+	uint64_t lsn;
+	struct segment **segments; /* with references */
+	uint64_t *ends;
+	size_t count;
+};
+
+static void sync_job_release(struct sync_job *job)
+{
+	for (size_t i = 0; i < job->count; i++)
+		segment_unref(job->segments[i]);
+	free(job->segments);
+	free(job->ends);
+}
+
+static int sync_job_collect(struct kv *kv, struct sync_job *job)
+{
+	int error = 0;
+
+	*job = (struct sync_job){ 0 };
+	mutex_lock(&kv->write_lock);
+	job->lsn = atomic_load(&kv->last_lsn);
+	job->segments = calloc(kv->segment_count + 1,
+			       sizeof(struct segment *));
+	job->ends = calloc(kv->segment_count + 1, sizeof(uint64_t));
+	if (!job->segments || !job->ends) {
+		error = -ENOMEM;
+		goto out;
+	}
+	for (size_t i = 0; i < kv->segment_count; i++) {
+		struct segment *segment = kv->segments[i];
+
+		if (segment->header.kind != SEGMENT_LOG || segment->synced ||
+		    segment->fd < 0)
+			continue;
+		job->ends[job->count] = segment->end;
+		job->segments[job->count++] = segment_ref(segment);
+	}
+out:
+	mutex_unlock(&kv->write_lock);
+	return error;
+}
+
+/* Marks what is durable now, and closes what will not be written again. */
+static void sync_job_finish(struct kv *kv, const struct sync_job *job)
+{
+	mutex_lock(&kv->write_lock);
+	for (size_t i = 0; i < job->count; i++) {
+		struct segment *segment = job->segments[i];
+
+		if (segment->end != job->ends[i])
+			continue;
+		segment->synced = true;
+		if (segment->sealed && segment->fd >= 0) {
+			io_close(kv->io, segment->fd);
+			segment->fd = -1;
+		}
+	}
+	mutex_unlock(&kv->write_lock);
+}
+
+/*
+ * The names of new segments are made durable with them: a sync of the
+ * directory costs nothing when no name has changed.
+ */
+static int sync_job_run(struct kv *kv, struct sync_job *job)
+{
+	bool names = false;
+	int error;
+
+	for (size_t i = 0; i < job->count; i++) {
+		struct segment *segment = job->segments[i];
+
+		counter_add(&kv->counters.disk_syncs, 1);
+		error = io_sync_data(kv->io, segment->fd);
+		if (error)
+			return error;
+		if (!atomic_load(&segment->named))
+			names = true;
+	}
+	if (!names)
+		return 0;
+	error = io_sync_dir(kv->io, kv->dir_fd);
+	for (size_t i = 0; !error && i < job->count; i++)
+		atomic_store(&job->segments[i]->named, true);
+	return error;
+}
+
+static int log_sync_lead(struct kv *kv)
+{
+	struct sync_job job;
+	int error = sync_job_collect(kv, &job);
+
+	/* Nothing was tried yet: the caller may try again. */
+	if (error)
+		goto out;
+	error = sync_job_run(kv, &job);
+	if (error) {
+		kv_fail(kv, error, "sync of the log failed");
+		error = -EIO;
+		goto out;
+	}
+	sync_job_finish(kv, &job);
+	if (job.lsn > atomic_load(&kv->durable_lsn))
+		atomic_store(&kv->durable_lsn, job.lsn);
+out:
+	sync_job_release(&job);
+	return error;
+}
+
+int log_sync(struct kv *kv, uint64_t lsn)
+{
+	int error = 0;
+
+	mutex_lock(&kv->sync_lock);
+	while (atomic_load(&kv->durable_lsn) < lsn) {
+		if (atomic_load(&kv->failed)) {
+			error = -EIO;
+			break;
+		}
+		if (kv->syncing) {
+			condition_wait(&kv->sync_done, &kv->sync_lock);
+			continue;
+		}
+		kv->syncing = true;
+		mutex_unlock(&kv->sync_lock);
+		error = log_sync_lead(kv);
+		mutex_lock(&kv->sync_lock);
+		kv->syncing = false;
+		condition_wake_all(&kv->sync_done);
+		if (error)
+			break;
+	}
+	mutex_unlock(&kv->sync_lock);
+	return error;
+}
+
+int kv_sync(struct kv *kv, uint64_t lsn)
+{
+	if (atomic_load(&kv->failed))
+		return -EIO;
+	if (kv->options.read_only ||
+	    kv->options.durability == KV_DURABILITY_NONE ||
+	    atomic_load(&kv->durable_lsn) >= lsn)
+		return 0;
+	counter_add(&kv->counters.syncs, 1);
+	if (lsn > kv_last_lsn(kv))
+		lsn = kv_last_lsn(kv);
+	return log_sync(kv, lsn);
+}
+
+uint64_t kv_last_lsn(struct kv *kv)
+{
+	return atomic_load(&kv->last_lsn);
+}

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The store through its public contract, in a directory of its own. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/kv.h"
+#include "tests/unit/temp_dir.h"
+
+#define S(text) SLICE_LITERAL(text)
+
+struct fixture {
+	char *dir;
+	char *path; /* of the store, below dir */
+	struct kv_options options;
+	struct kv *kv;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->dir = temp_dir_new();
+	assert_true(asprintf(&f->path, "%s/store", f->dir) > 0);
+	kv_options_init(&f->options);
+	f->options.create = true;
+	f->options.segment_size_bytes = 1 << 20;
+	f->options.memory_bytes = 4 << 20;
+	f->options.compact_auto = false;
+	assert_int_equal(kv_open(f->path, &f->options, &f->kv), 0);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	kv_close(f->kv);
+	temp_dir_remove(f->dir);
+	free(f->path);
+	free(f);
+	return 0;
+}
+
+static void reopen(struct fixture *f)
+{
+	struct kv *kv = f->kv;
+
+	f->kv = NULL;
+	assert_int_equal(kv_close(kv), 0);
+	assert_int_equal(kv_open(f->path, &f->options, &f->kv), 0);
+}
+
+static void assert_value(struct fixture *f, const struct kv_pin *pin,
+			 struct slice key, struct slice value)
+{
+	struct buf got = { 0 };
+
+	assert_int_equal(kv_get(f->kv, pin, key, &got), 0);
+	assert_int_equal(got.size, value.size);
+	assert_memory_equal(got.data, value.data, value.size);
+	buf_release(&got);
+}
+
+static void assert_absent(struct fixture *f, struct slice key)
+{
+	struct buf got = { 0 };
+
+	assert_int_equal(kv_get(f->kv, NULL, key, &got), 1);
+	assert_int_equal(kv_exists(f->kv, NULL, key), 1);
+	buf_release(&got);
+}
+
+static void what_is_set_is_read_before_and_after_reopening(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(kv_set(f->kv, S("a"), S("one"), NULL), 0);
+	assert_int_equal(kv_set(f->kv, S("b"), S(""), NULL), 0);
+	assert_int_equal(kv_set(f->kv, S(""), S("empty key"), NULL), 0);
+	assert_value(f, NULL, S("a"), S("one"));
+	reopen(f);
+	assert_value(f, NULL, S("a"), S("one"));
+	assert_value(f, NULL, S("b"), S(""));
+	assert_value(f, NULL, S(""), S("empty key"));
+	assert_absent(f, S("c"));
+}
+
+static void deleting_what_is_absent_writes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct kv_stats before, after;
+
+	kv_stats(f->kv, &before);
+	assert_int_equal(kv_delete(f->kv, S("a"), NULL), 1);
+	kv_stats(f->kv, &after);
+	assert_int_equal(before.last_lsn, after.last_lsn);
+	assert_int_equal(before.append_bytes, after.append_bytes);
+}
+
+static void a_deleted_key_stays_deleted(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(kv_set(f->kv, S("a"), S("1"), NULL), 0);
+	reopen(f);
+	assert_int_equal(kv_delete(f->kv, S("a"), NULL), 0);
+	assert_absent(f, S("a"));
+	reopen(f);
+	assert_absent(f, S("a"));
+	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
+	assert_absent(f, S("a"));
+	reopen(f);
+	assert_absent(f, S("a"));
+}
+
+static void a_batch_applies_in_its_order(void **state)
+{
+	struct fixture *f = *state;
+	struct kv_batch batch = { 0 };
+
+	assert_int_equal(kv_batch_set(&batch, S("a"), S("1")), 0);
+	assert_int_equal(kv_batch_delete(&batch, S("a")), 0);
+	assert_int_equal(kv_batch_set(&batch, S("b"), S("1")), 0);
+	assert_int_equal(kv_batch_set(&batch, S("b"), S("2")), 0);
+	assert_int_equal(kv_commit(f->kv, &batch, 0, NULL), 0);
+	kv_batch_release(&batch);
+	assert_absent(f, S("a"));
+	assert_value(f, NULL, S("b"), S("2"));
+	reopen(f);
+	assert_absent(f, S("a"));
+	assert_value(f, NULL, S("b"), S("2"));
+}
+
+static void a_range_of_a_value_is_read(void **state)
+{
+	struct fixture *f = *state;
+	char bytes[16];
+	size_t read;
+	uint64_t size;
+
+	assert_int_equal(kv_set(f->kv, S("a"), S("0123456789"), NULL), 0);
+	assert_int_equal(kv_read(f->kv, NULL, S("a"), 3, bytes, 4, &read,
+				 &size), 0);
+	assert_int_equal(read, 4);
+	assert_int_equal(size, 10);
+	assert_memory_equal(bytes, "3456", 4);
+	assert_int_equal(kv_read(f->kv, NULL, S("a"), 8, bytes, 8, &read,
+				 NULL), 0);
+	assert_int_equal(read, 2);
+	assert_int_equal(kv_read(f->kv, NULL, S("a"), 11, bytes, 8, &read,
+				 NULL), 0);
+	assert_int_equal(read, 0);
+}
+
+static void a_value_larger_than_a_segment_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	size_t size = 5 << 20;
+	uint8_t *bytes = malloc(size);
+
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (uint8_t)(i * 7 + i / 251);
+	assert_int_equal(kv_set(f->kv, S("big"), slice_of(bytes, size), NULL),
+			 0);
+	assert_int_equal(kv_set(f->kv, S("small"), S("x"), NULL), 0);
+	assert_value(f, NULL, S("big"), slice_of(bytes, size));
+	reopen(f);
+	assert_value(f, NULL, S("big"), slice_of(bytes, size));
+	assert_int_equal(kv_delete(f->kv, S("small"), NULL), 0);
+	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
+	assert_value(f, NULL, S("big"), slice_of(bytes, size));
+	free(bytes);
+}
+
+struct collected {
+	struct buf keys;
+	size_t count;
+	size_t stop_after;
+};
+
+static int collect(void *ctx, const struct kv_entry *entry)
+{
+	struct collected *c = ctx;
+
+	assert_int_equal(buf_append(&c->keys, entry->key.data,
+				    entry->key.size), 0);
+	assert_int_equal(buf_append(&c->keys, ",", 1), 0);
+	return ++c->count == c->stop_after ? 7 : 0;
+}
+
+static void assert_list(struct fixture *f, const struct kv_range *range,
+			const char *expected)
+{
+	struct collected c = { 0 };
+
+	assert_int_equal(kv_list(f->kv, NULL, range, 0, collect, &c), 0);
+	assert_int_equal(buf_append(&c.keys, "", 1), 0);
+	assert_string_equal((char *)c.keys.data, expected);
+	buf_release(&c.keys);
+}
+
+static void a_listing_is_ordered_and_bounded(void **state)
+{
+	struct fixture *f = *state;
+	struct collected c = { .stop_after = 2 };
+
+	for (const char *k = "dbaec"; *k; k++) {
+		char key[4] = { 'k', '/', *k };
+
+		assert_int_equal(kv_set(f->kv, slice_of(key, 3), S("v"), NULL),
+				 0);
+		if (*k == 'a')
+			reopen(f);
+	}
+	assert_int_equal(kv_set(f->kv, S("z"), S("v"), NULL), 0);
+	assert_int_equal(kv_delete(f->kv, S("k/d"), NULL), 0);
+	assert_list(f, &(struct kv_range){ 0 }, "k/a,k/b,k/c,k/e,z,");
+	assert_list(f, &(struct kv_range){ .prefix = S("k/") },
+		    "k/a,k/b,k/c,k/e,");
+	assert_list(f, &(struct kv_range){ .prefix = S("k/"),
+					   .from = S("k/b") },
+		    "k/b,k/c,k/e,");
+	assert_list(f, &(struct kv_range){ .prefix = S("k/"),
+					   .from = S("k/b"), .after = true },
+		    "k/c,k/e,");
+	assert_list(f, &(struct kv_range){ .from = S("k/b"), .to = S("k/e") },
+		    "k/b,k/c,");
+	assert_int_equal(kv_list(f->kv, NULL, &(struct kv_range){ 0 }, 0,
+				 collect, &c), 7);
+	assert_int_equal(c.count, 2);
+	buf_release(&c.keys);
+}
+
+static void a_pin_sees_the_past(void **state)
+{
+	struct fixture *f = *state;
+	struct kv_pin *pin;
+
+	assert_int_equal(kv_set(f->kv, S("a"), S("old"), NULL), 0);
+	assert_int_equal(kv_set(f->kv, S("b"), S("gone"), NULL), 0);
+	assert_int_equal(kv_pin(f->kv, &pin), 0);
+	assert_int_equal(kv_set(f->kv, S("a"), S("new"), NULL), 0);
+	assert_int_equal(kv_delete(f->kv, S("b"), NULL), 0);
+	assert_int_equal(kv_set(f->kv, S("c"), S("later"), NULL), 0);
+	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
+	assert_value(f, pin, S("a"), S("old"));
+	assert_value(f, pin, S("b"), S("gone"));
+	assert_int_equal(kv_exists(f->kv, pin, S("c")), 1);
+	assert_value(f, NULL, S("a"), S("new"));
+	assert_absent(f, S("b"));
+	kv_unpin(pin);
+}
+
+static void compaction_gives_space_back(void **state)
+{
+	struct fixture *f = *state;
+	struct kv_stats full, empty;
+	char value[1000], key[32];
+
+	memset(value, 'x', sizeof(value));
+	for (int i = 0; i < 10000; i++) {
+		snprintf(key, sizeof(key), "key-%d", i);
+		assert_int_equal(kv_set(f->kv, slice_of(key, strlen(key)),
+					slice_of(value, sizeof(value)), NULL),
+				 0);
+	}
+	kv_stats(f->kv, &full);
+	assert_int_equal(full.key_count, 10000);
+	for (int i = 0; i < 10000; i++) {
+		snprintf(key, sizeof(key), "key-%d", i);
+		assert_int_equal(kv_delete(f->kv, slice_of(key, strlen(key)),
+					   NULL), 0);
+	}
+	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
+	kv_stats(f->kv, &empty);
+	assert_int_equal(empty.key_count, 0);
+	assert_int_equal(empty.live_bytes, 0);
+	assert_int_equal(empty.tombstone_count, 0);
+	assert_true(empty.disk_bytes < full.disk_bytes / 20);
+	assert_int_equal(kv_check(f->kv, NULL, NULL, NULL), 0);
+}
+
+static void a_second_opener_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct kv *second;
+
+	assert_int_equal(kv_open(f->path, &f->options, &second), -EWOULDBLOCK);
+}
+
+static void a_foreign_directory_is_refused_and_left_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct kv *second;
+	struct stat before, after;
+
+	/* The directory of the store holds a store, which is no store file. */
+	assert_int_equal(stat(f->dir, &before), 0);
+	assert_int_equal(kv_open(f->dir, &f->options, &second), -ENOTEMPTY);
+	assert_int_equal(stat(f->dir, &after), 0);
+	assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+}
+
+static void a_store_that_is_absent_is_not_made_unasked(void **state)
+{
+	struct fixture *f = *state;
+	struct kv_options options = f->options;
+	struct kv *second;
+	char *path;
+
+	options.create = false;
+	assert_true(asprintf(&path, "%s/none", f->dir) > 0);
+	assert_int_equal(kv_open(path, &options, &second), -ENOENT);
+	assert_int_equal(access(path, F_OK), -1);
+	free(path);
+}
+
+static int count_change(void *ctx, const struct kv_change *change)
+{
+	uint64_t *next = ctx;
+
+	assert_int_equal(change->lsn, *next);
+	++*next;
+	return 0;
+}
+
+static void the_tail_shows_every_change_in_order(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t next = 1;
+
+	for (int i = 0; i < 3000; i++) {
+		char value[1000] = { (char)i };
+
+		assert_int_equal(kv_set(f->kv, slice_of(&i, sizeof(i)),
+					slice_of(value, sizeof(value)), NULL),
+				 0);
+	}
+	assert_int_equal(kv_tail(f->kv, 0, count_change, &next), 0);
+	assert_int_equal(next, 3001);
+	next = 2500;
+	assert_int_equal(kv_tail(f->kv, 2499, count_change, &next), 0);
+	assert_int_equal(next, 3001);
+	for (int i = 0; i < 3000; i++)
+		assert_int_equal(kv_delete(f->kv, slice_of(&i, sizeof(i)),
+					   NULL), 0);
+	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
+	assert_int_equal(kv_tail(f->kv, 0, count_change, &next), -ESTALE);
+}
+
+static void compressed_values_come_back_whole(void **state)
+{
+	struct fixture *f = *state;
+	char text[5000], noise[500], part[10];
+	struct kv_stats stats;
+	size_t read;
+
+	memset(text, 'a', sizeof(text));
+	for (size_t i = 0; i < sizeof(noise); i++)
+		noise[i] = (char)(i * i * 31 + i * 17 + (i >> 3) * 113);
+	f->options.compress_level = 6;
+	reopen(f);
+	assert_int_equal(kv_set(f->kv, S("t"), slice_of(text, sizeof(text)),
+				NULL), 0);
+	assert_int_equal(kv_set(f->kv, S("n"), slice_of(noise, sizeof(noise)),
+				NULL), 0);
+	kv_stats(f->kv, &stats);
+	assert_true(stats.value_bytes_stored < 2000);
+	reopen(f);
+	assert_value(f, NULL, S("t"), slice_of(text, sizeof(text)));
+	assert_value(f, NULL, S("n"), slice_of(noise, sizeof(noise)));
+	assert_int_equal(kv_read(f->kv, NULL, S("t"), 4995, part, 10, &read,
+				 NULL), 0);
+	assert_int_equal(read, 5);
+	assert_memory_equal(part, "aaaaa", 5);
+}
+
+static void options_out_of_range_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct kv_options options = f->options;
+	struct kv *second;
+
+	options.segment_size_bytes = 4096;
+	assert_int_equal(kv_open(f->path, &options, &second), -EINVAL);
+	options = f->options;
+	options.memory_bytes = 1;
+	assert_int_equal(kv_open(f->path, &options, &second), -EINVAL);
+	options = f->options;
+	options.compact_ratio = 100;
+	assert_int_equal(kv_open(f->path, &options, &second), -EINVAL);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(what_is_set_is_read_before_and_after_reopening),
+		T(deleting_what_is_absent_writes_nothing),
+		T(a_deleted_key_stays_deleted),
+		T(a_batch_applies_in_its_order),
+		T(a_range_of_a_value_is_read),
+		T(a_value_larger_than_a_segment_is_kept),
+		T(a_listing_is_ordered_and_bounded),
+		T(a_pin_sees_the_past),
+		T(compaction_gives_space_back),
+		T(a_second_opener_is_refused),
+		T(a_foreign_directory_is_refused_and_left_alone),
+		T(a_store_that_is_absent_is_not_made_unasked),
+		T(the_tail_shows_every_change_in_order),
+		T(compressed_values_come_back_whole),
+		T(options_out_of_range_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
