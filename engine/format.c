@@ -27,15 +27,16 @@
 #include "engine/crc32.h"
 #include "engine/kv.h"
 
-static const uint8_t segment_magic[8] = { 'K', 'V', 'F', 'S',
-					  's', 'e', 'g', '\n' };
+/* "KVFSseg\n" */
+#define SEGMENT_MAGIC 0x0a6765735346564bULL
 
 void segment_header_encode(const struct segment_header *header,
 			   uint8_t *ret_bytes)
 {
-	struct writer w = writer_of(ret_bytes, SEGMENT_HEADER_BYTES);
+	uint8_t bytes[SEGMENT_HEADER_BYTES];
+	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	put_bytes(&w, slice_of(segment_magic, sizeof(segment_magic)));
+	put_u64(&w, SEGMENT_MAGIC);
 	put_u16(&w, SEGMENT_FORMAT_VERSION);
 	put_u16(&w, (uint16_t)header->kind);
 	put_bytes(&w, slice_of(header->store_uuid, STORE_UUID_BYTES));
@@ -43,7 +44,8 @@ void segment_header_encode(const struct segment_header *header,
 	put_u64(&w, header->base_lsn);
 	put_u64(&w, header->created_lsn);
 	put_u64(&w, header->salt);
-	put_u32(&w, crc32_update(0, ret_bytes, SEGMENT_HEADER_BYTES - 4));
+	put_u32(&w, crc32_update(0, bytes, sizeof(bytes) - 4));
+	memcpy(ret_bytes, bytes, sizeof(bytes));
 }
 
 static bool all_zero(const uint8_t *bytes, size_t size)
@@ -59,13 +61,14 @@ int segment_header_decode(const uint8_t *bytes,
 {
 	struct reader r = reader_of(slice_of(bytes, SEGMENT_HEADER_BYTES));
 	struct segment_header header;
-	struct slice magic, uuid;
+	struct slice uuid;
+	uint64_t magic;
 	unsigned int version, kind;
 	uint32_t crc;
 
 	if (all_zero(bytes, SEGMENT_HEADER_BYTES))
 		return 1;
-	magic = get_bytes(&r, sizeof(segment_magic));
+	magic = get_u64(&r);
 	version = get_u16(&r);
 	kind = get_u16(&r);
 	uuid = get_bytes(&r, STORE_UUID_BYTES);
@@ -74,8 +77,7 @@ int segment_header_decode(const uint8_t *bytes,
 	header.created_lsn = get_u64(&r);
 	header.salt = get_u64(&r);
 	crc = get_u32(&r);
-	if (!reader_done(&r) ||
-	    memcmp(magic.data, segment_magic, sizeof(segment_magic)) != 0 ||
+	if (!reader_done(&r) || magic != SEGMENT_MAGIC ||
 	    crc != crc32_update(0, bytes, SEGMENT_HEADER_BYTES - 4))
 		return -EUCLEAN;
 	if (version != SEGMENT_FORMAT_VERSION)

@@ -75,9 +75,9 @@ static int recovery_list(struct recovery *r)
 
 	if (error)
 		return error;
-	if (!r->names.size)
-		return 0;
 	at = (const char *)r->names.data;
+	if (!at)
+		return 0;
 	end = at + r->names.size;
 	for (const char *p = at; p < end; p += strlen(p) + 1)
 		names++;
@@ -368,14 +368,15 @@ out:
 static bool segment_is_orphan(struct recovery *r, uint64_t id)
 {
 	struct kv *kv = r->kv;
+	struct found_segment *found = recovery_find(r, id);
 	struct segment *known;
 
 	mutex_lock(&kv->write_lock);
 	known = kv_segment_find(kv, id);
 	mutex_unlock(&kv->write_lock);
-	if (known)
+	if (known || !found)
 		return false;
-	if (recovery_probe(r, recovery_find(r, id)) >= 0)
+	if (recovery_probe(r, found) >= 0)
 		return true;
 	kv_log(kv, KV_LOG_WARNING, "segment %016llx cannot be read: left alone",
 	       (unsigned long long)id);
