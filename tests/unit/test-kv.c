@@ -15,12 +15,12 @@
 #include <unistd.h>
 
 #include "engine/kv.h"
-#include "tests/unit/temp_dir.h"
+#include "tests/seam/scratch.h"
 
 #define S(text) SLICE_LITERAL(text)
 
 struct fixture {
-	char *dir;
+	struct scratch dir;
 	char *path; /* of the store, below dir */
 	struct kv_options options;
 	struct kv *kv;
@@ -30,8 +30,8 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	f->dir = temp_dir_new();
-	assert_true(asprintf(&f->path, "%s/store", f->dir) > 0);
+	assert_int_equal(scratch_init(&f->dir), 0);
+	assert_true(asprintf(&f->path, "%s/store", f->dir.path) > 0);
 	kv_options_init(&f->options);
 	f->options.create = true;
 	f->options.segment_size_bytes = 1 << 20;
@@ -47,7 +47,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	kv_close(f->kv);
-	temp_dir_remove(f->dir);
+	scratch_release(&f->dir);
 	free(f->path);
 	free(f);
 	return 0;
@@ -307,9 +307,9 @@ static void a_foreign_directory_is_refused_and_left_alone(void **state)
 	struct stat before, after;
 
 	/* The directory of the store holds a store, which is no store file. */
-	assert_int_equal(stat(f->dir, &before), 0);
-	assert_int_equal(kv_open(f->dir, &f->options, &second), -ENOTEMPTY);
-	assert_int_equal(stat(f->dir, &after), 0);
+	assert_int_equal(stat(f->dir.path, &before), 0);
+	assert_int_equal(kv_open(f->dir.path, &f->options, &second), -ENOTEMPTY);
+	assert_int_equal(stat(f->dir.path, &after), 0);
 	assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
 }
 
@@ -321,7 +321,7 @@ static void a_store_that_is_absent_is_not_made_unasked(void **state)
 	char *path;
 
 	options.create = false;
-	assert_true(asprintf(&path, "%s/none", f->dir) > 0);
+	assert_true(asprintf(&path, "%s/none", f->dir.path) > 0);
 	assert_int_equal(kv_open(path, &options, &second), -ENOENT);
 	assert_int_equal(access(path, F_OK), -1);
 	free(path);

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The store against a plain map: random sets, deletes, batches, reads,
+ * listings, pins, reopening, checkpoints, compaction, and the death of the
+ * process, which is what a copy of the directory taken while the store is open
+ * amounts to. After every step that could lose something, everything is
+ * compared.
+ *
+ *	test-kv-model [SEED [STEPS]]
+ *
+ * The seed is printed; the same seed takes the same steps.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/kv.h"
+#include "tests/seam/scratch.h"
+
+#define KEY_COUNT 600u
+#define VALUE_MAX 9000u
+#define BATCH_MAX 40u
+
+/* What is known of a key: its value is made from `value`, 0 for absent. */
+struct model {
+	uint64_t value[KEY_COUNT];
+};
+
+struct world {
+	uint64_t random;
+	struct scratch dir;
+	char *path;
+	unsigned int generation; /* numbers the copies */
+	struct kv_options options;
+	struct kv *kv;
+	struct model model;
+	struct kv_pin *pin;
+	struct model pinned;
+	uint64_t next_value;
+};
+
+static uint64_t world_random(struct world *w)
+{
+	/* xorshift64* (Vigna). */
+	w->random ^= w->random >> 12;
+	w->random ^= w->random << 25;
+	w->random ^= w->random >> 27;
+	return w->random * 2685821657736338717ULL;
+}
+
+static unsigned int below(struct world *w, unsigned int limit)
+{
+	return (unsigned int)(world_random(w) % limit);
+}
+
+/* Keys with shared prefixes, of different lengths, one of them empty. */
+static struct slice key_of(unsigned int index, char bytes[64])
+{
+	int size;
+
+	if (index == 0)
+		return slice_of("", 0);
+	size = snprintf(bytes, 64, "dir%02u/%s%u", index % 13,
+			index % 3 ? "a-rather-longer-name-" : "", index);
+	return slice_of(bytes, (size_t)size);
+}
+
+static unsigned int classify(struct slice key)
+{
+	return key.size % KV_CLASS_COUNT;
+}
+
+static size_t value_size(uint64_t value)
+{
+	/* Mostly small, some beyond what is copied into the staging buffer. */
+	return value % 11 == 0 ? value % VALUE_MAX : value % 200;
+}
+
+static void value_fill(uint64_t value, uint8_t *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (uint8_t)((value * 31 + i / 7) >> (i % 3));
+}
+
+static void check_key(struct world *w, const struct kv_pin *pin,
+		      const struct model *model, unsigned int index)
+{
+	uint8_t expected[VALUE_MAX];
+	struct buf got = { 0 };
+	char bytes[64];
+	int result = kv_get(w->kv, pin, key_of(index, bytes), &got);
+
+	if (!model->value[index]) {
+		assert_int_equal(result, 1);
+	} else {
+		size_t size = value_size(model->value[index]);
+
+		assert_int_equal(result, 0);
+		assert_int_equal(got.size, size);
+		value_fill(model->value[index], expected, size);
+		assert_memory_equal(got.data, expected, size);
+	}
+	buf_release(&got);
+}
+
+static int check_entry(void *ctx, const struct kv_entry *entry)
+{
+	uint64_t *count = ctx;
+
+	assert_int_equal(entry->value_error, 0);
+	++*count;
+	return 0;
+}
+
+static void check_all(struct world *w, const struct kv_pin *pin,
+		      const struct model *model)
+{
+	uint64_t listed = 0, expected = 0;
+
+	for (unsigned int i = 0; i < KEY_COUNT; i++) {
+		check_key(w, pin, model, i);
+		expected += model->value[i] != 0;
+	}
+	assert_int_equal(kv_list(w->kv, pin, &(struct kv_range){ 0 },
+				 KV_LIST_VALUES, check_entry, &listed), 0);
+	assert_int_equal(listed, expected);
+}
+
+static void check_counts(struct world *w)
+{
+	uint64_t classes[KV_CLASS_COUNT] = { 0 };
+	struct kv_stats stats;
+	char bytes[64];
+
+	for (unsigned int i = 0; i < KEY_COUNT; i++)
+		if (w->model.value[i])
+			classes[classify(key_of(i, bytes))]++;
+	kv_stats(w->kv, &stats);
+	for (unsigned int i = 0; i < KV_CLASS_COUNT; i++)
+		assert_int_equal(stats.classes[i].key_count, classes[i]);
+}
+
+static void print_problem(void *ctx, const struct kv_problem *problem)
+{
+	(void)ctx;
+	print_error("problem %d: %s at %llu: %s\n", problem->kind,
+		    problem->file ? problem->file : "-",
+		    (unsigned long long)problem->offset, problem->what);
+}
+
+static void check_store(struct world *w)
+{
+	check_all(w, NULL, &w->model);
+	check_counts(w);
+	assert_int_equal(kv_check(w->kv, print_problem, NULL, NULL), 0);
+}
+
+static void drop_pin(struct world *w)
+{
+	kv_unpin(w->pin);
+	w->pin = NULL;
+}
+
+static void step_batch(struct world *w)
+{
+	static uint8_t values[BATCH_MAX][VALUE_MAX];
+	struct kv_batch batch = { 0 };
+	unsigned int count = below(w, 4) ? 1 : 1 + below(w, BATCH_MAX);
+	char bytes[64];
+
+	for (unsigned int i = 0; i < count; i++) {
+		unsigned int index = below(w, KEY_COUNT);
+		struct slice key = key_of(index, bytes);
+
+		if (below(w, 3)) {
+			uint64_t value = ++w->next_value;
+			size_t size = value_size(value);
+
+			value_fill(value, values[i], size);
+			assert_int_equal(kv_batch_set(&batch, key,
+						      slice_of(values[i],
+							       size)), 0);
+			w->model.value[index] = value;
+		} else {
+			assert_int_equal(kv_batch_delete(&batch, key), 0);
+			w->model.value[index] = 0;
+		}
+	}
+	assert_int_equal(kv_commit(w->kv, &batch, 0, NULL), 0);
+	kv_batch_release(&batch);
+}
+
+static void step_pin(struct world *w)
+{
+	if (w->pin) {
+		check_all(w, w->pin, &w->pinned);
+		drop_pin(w);
+		return;
+	}
+	assert_int_equal(kv_pin(w->kv, &w->pin), 0);
+	w->pinned = w->model;
+}
+
+static void step_reopen(struct world *w)
+{
+	struct kv_stats stats;
+
+	drop_pin(w);
+	assert_int_equal(kv_close(w->kv), 0);
+	w->options.compress_level = below(w, 2) ? 6 : 0;
+	assert_int_equal(kv_open(w->path, &w->options, &w->kv), 0);
+	kv_stats(w->kv, &stats);
+	assert_int_equal(stats.recovery, KV_RECOVERY_CLEAN);
+	check_store(w);
+}
+
+static void copy_file(int from_dir, int to_dir, const char *name)
+{
+	static char bytes[1 << 16];
+	int from = openat(from_dir, name, O_RDONLY), to;
+	off_t at = 0;
+	ssize_t count;
+
+	/* Removed by a background thread since it was listed. */
+	if (from < 0)
+		return;
+	to = openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_true(to >= 0);
+	while ((count = pread(from, bytes, sizeof(bytes), at)) > 0) {
+		assert_int_equal(pwrite(to, bytes, (size_t)count, at), count);
+		at += count;
+	}
+	close(from);
+	close(to);
+}
+
+static void copy_dir(const char *from, const char *to)
+{
+	int to_fd;
+	DIR *dir = opendir(from);
+	struct dirent *entry;
+
+	assert_non_null(dir);
+	assert_int_equal(mkdir(to, 0700), 0);
+	to_fd = open(to, O_RDONLY | O_DIRECTORY);
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			copy_file(dirfd(dir), to_fd, entry->d_name);
+	close(to_fd);
+	closedir(dir);
+}
+
+/*
+ * Goes on with a copy of the directory, taken while the store was open and
+ * nothing was going on: what a killed process leaves.
+ */
+static void step_kill(struct world *w, bool without_manifest)
+{
+	struct kv_stats stats;
+	char *copy, *manifest;
+
+	drop_pin(w);
+	assert_true(asprintf(&copy, "%s/store%u", w->dir.path, ++w->generation) >
+		    0);
+	copy_dir(w->path, copy);
+	assert_int_equal(kv_close(w->kv), 0);
+	free(w->path);
+	w->path = copy;
+	if (without_manifest) {
+		assert_true(asprintf(&manifest, "%s/MANIFEST", copy) > 0);
+		assert_int_equal(unlink(manifest), 0);
+		free(manifest);
+	}
+	assert_int_equal(kv_open(w->path, &w->options, &w->kv), 0);
+	kv_stats(w->kv, &stats);
+	assert_int_equal(stats.recovery, without_manifest ?
+						 KV_RECOVERY_REBUILT :
+						 stats.recovery);
+	assert_int_not_equal(stats.recovery, KV_RECOVERY_DAMAGED);
+	check_store(w);
+}
+
+static void step(struct world *w)
+{
+	unsigned int choice = below(w, 1000);
+
+	if (choice < 900)
+		step_batch(w);
+	else if (choice < 940)
+		check_key(w, NULL, &w->model, below(w, KEY_COUNT));
+	else if (choice < 960)
+		step_pin(w);
+	else if (choice < 970)
+		assert_int_equal(kv_checkpoint(w->kv), 0);
+	else if (choice < 975)
+		assert_int_equal(kv_sync(w->kv, kv_last_lsn(w->kv)), 0);
+	else if (choice < 980)
+		step_reopen(w);
+	else if (choice < 985)
+		step_kill(w, false);
+	else if (choice < 988)
+		step_kill(w, true);
+	else if (choice < 994)
+		assert_int_equal(kv_compact(w->kv, NULL, NULL), 0);
+	else
+		check_store(w);
+}
+
+static uint64_t seed, steps;
+
+static void the_store_behaves_like_a_map(void **state)
+{
+	struct world w = { .random = seed };
+
+	(void)state;
+	print_message("seed %llu, %llu steps\n", (unsigned long long)seed,
+		      (unsigned long long)steps);
+	assert_int_equal(scratch_init(&w.dir), 0);
+	assert_true(asprintf(&w.path, "%s/store0", w.dir.path) > 0);
+	kv_options_init(&w.options);
+	w.options.create = true;
+	w.options.segment_size_bytes = 1 << 20;
+	w.options.memory_bytes = 4 << 20;
+	w.options.commit_interval_ms = 10;
+	w.options.compact_ratio = 20;
+	w.options.classify = classify;
+	assert_int_equal(kv_open(w.path, &w.options, &w.kv), 0);
+	for (uint64_t i = 0; i < steps; i++)
+		step(&w);
+	check_store(&w);
+	drop_pin(&w);
+	assert_int_equal(kv_close(w.kv), 0);
+	free(w.path);
+	assert_int_equal(scratch_release(&w.dir), 0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_store_behaves_like_a_map),
+	};
+
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+	steps = argc > 2 ? strtoull(argv[2], NULL, 0) : 20000;
+	if (!seed)
+		seed = 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
