@@ -27,23 +27,23 @@ enum kvfs_job_state {
 };
 
 struct kvfs_info {
-	uint32_t pid;            /* of the daemon, in its own namespace */
-	uint32_t read_only;      /* 1: mounted so, or turned so by a failure */
+	uint32_t pid;       /* of the daemon, in its own namespace */
+	uint32_t read_only; /* 1: mounted so, or turned so by a failure */
 	uint32_t block_size_bytes;
-	uint32_t protocol;       /* of these ioctls: KVFS_IOC_PROTOCOL */
-	uint8_t uuid[16];        /* of the store */
-	uint64_t reserved[4];    /* 0 */
+	uint32_t protocol;    /* of these ioctls: KVFS_IOC_PROTOCOL */
+	uint8_t uuid[16];     /* of the store */
+	uint64_t reserved[4]; /* 0 */
 };
 
 struct kvfs_job_status {
-	uint32_t kind;           /* enum kvfs_job_kind */
-	uint32_t state;          /* enum kvfs_job_state */
-	uint64_t id;             /* 1, 2, ...: of which job this is */
+	uint32_t kind;  /* enum kvfs_job_kind */
+	uint32_t state; /* enum kvfs_job_state */
+	uint64_t id;    /* 1, 2, ...: of which job this is */
 	uint64_t done_bytes;
-	uint64_t total_bytes;    /* 0: not known yet */
-	uint64_t problem_count;  /* a check's */
-	int32_t result;          /* when done: 0, or a negative errno */
-	uint32_t reserved[3];    /* 0 */
+	uint64_t total_bytes;   /* 0: not known yet */
+	uint64_t problem_count; /* a check's */
+	int32_t result;         /* when done: 0, or a negative errno */
+	uint32_t reserved[3];   /* 0 */
 };
 
 #define KVFS_PROBLEM_PATH_MAX 4096
@@ -52,11 +52,12 @@ struct kvfs_job_status {
 #define KVFS_PROBLEM_KEPT_MAX 1000
 
 struct kvfs_job_problem {
-	uint64_t index;          /* in: 0 to problem_count - 1 */
-	uint64_t ino;            /* 0: none to tell */
-	uint32_t kind;           /* enum fs_problem_kind */
-	uint32_t reserved;       /* 0 */
-	char path[KVFS_PROBLEM_PATH_MAX]; /* escaped; "": none to tell */
+	uint64_t index;    /* in: 0 to problem_count - 1 */
+	uint64_t ino;      /* 0: none to tell */
+	uint32_t kind;     /* enum fs_problem_kind */
+	uint32_t has_path; /* 0: there is none to tell */
+	/* From the root, "" for the root itself; cut off when too long. */
+	char path[KVFS_PROBLEM_PATH_MAX];
 	char what[KVFS_PROBLEM_WHAT_MAX]; /* a sentence */
 };
 

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The forgetter: an array that the dispatcher fills and a thread that empties
+ * it, swapping it for another.
+ *
+ * Invariants, under the lock:
+ *  1. waiting[0..count) are to be done, in order; a number may be there twice.
+ *  2. The thread is woken when the first comes and when GATHER_COUNT are there;
+ *     in between it lets them gather for GATHER_MS.
+ */
+
+#include "fs/forget.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/lock.h"
+
+#define GATHER_MS 5
+#define GATHER_COUNT 256u
+#define WAITING_MAX 65536u
+
+struct forgetter {
+	/* constant after new */
+	struct forgetter_settings settings;
+	pthread_t thread;
+
+	struct mutex lock;
+	struct condition filled;
+	/* guarded by lock */
+	uint64_t *waiting; /* WAITING_MAX */
+	unsigned int count;
+	bool ending;
+
+	/* the thread's */
+	uint64_t *working; /* WAITING_MAX */
+};
+
+static void forget_one(struct forgetter *forgetter, uint64_t ino)
+{
+	const struct forgetter_settings *settings = &forgetter->settings;
+
+	if (!settings->is_known(settings->ctx, ino))
+		settings->forget(settings->ctx, ino);
+}
+
+/* What waits, into `working`; its count. 0 at the end. */
+static unsigned int take(struct forgetter *forgetter)
+{
+	uint64_t *taken;
+	unsigned int count;
+
+	mutex_lock(&forgetter->lock);
+	while (forgetter->count == 0 && !forgetter->ending)
+		condition_wait(&forgetter->filled, &forgetter->lock);
+	if (forgetter->count < GATHER_COUNT && !forgetter->ending)
+		condition_wait_for(&forgetter->filled, &forgetter->lock,
+				   GATHER_MS);
+	taken = forgetter->waiting;
+	count = forgetter->count;
+	forgetter->waiting = forgetter->working;
+	forgetter->working = taken;
+	forgetter->count = 0;
+	mutex_unlock(&forgetter->lock);
+	return count;
+}
+
+static void *forgetter_main(void *arg)
+{
+	struct forgetter *forgetter = arg;
+	unsigned int count;
+
+	while ((count = take(forgetter)) > 0) {
+		for (unsigned int i = 0; i < count; i++)
+			forget_one(forgetter, forgetter->working[i]);
+	}
+	return NULL;
+}
+
+int forgetter_new(const struct forgetter_settings *settings,
+		  struct forgetter **ret_forgetter)
+{
+	struct forgetter *forgetter = calloc(1, sizeof(*forgetter));
+	int error = -ENOMEM;
+
+	if (!forgetter)
+		return -ENOMEM;
+	forgetter->settings = *settings;
+	forgetter->waiting = calloc(WAITING_MAX, sizeof(uint64_t));
+	forgetter->working = calloc(WAITING_MAX, sizeof(uint64_t));
+	mutex_init(&forgetter->lock);
+	condition_init(&forgetter->filled);
+	if (forgetter->waiting && forgetter->working)
+		error = -pthread_create(&forgetter->thread, NULL,
+					forgetter_main, forgetter);
+	if (error) {
+		condition_release(&forgetter->filled);
+		mutex_release(&forgetter->lock);
+		free(forgetter->waiting);
+		free(forgetter->working);
+		free(forgetter);
+		return error;
+	}
+	*ret_forgetter = forgetter;
+	return 0;
+}
+
+void forgetter_free(struct forgetter *forgetter)
+{
+	if (!forgetter)
+		return;
+	mutex_lock(&forgetter->lock);
+	forgetter->ending = true;
+	condition_wake_all(&forgetter->filled);
+	mutex_unlock(&forgetter->lock);
+	pthread_join(forgetter->thread, NULL);
+	condition_release(&forgetter->filled);
+	mutex_release(&forgetter->lock);
+	free(forgetter->waiting);
+	free(forgetter->working);
+	free(forgetter);
+}
+
+void forgetter_add(struct forgetter *forgetter, uint64_t ino)
+{
+	bool added = false;
+
+	mutex_lock(&forgetter->lock);
+	if (forgetter->count < WAITING_MAX) {
+		forgetter->waiting[forgetter->count++] = ino;
+		added = true;
+		if (forgetter->count == 1 || forgetter->count == GATHER_COUNT)
+			condition_wake_one(&forgetter->filled);
+	}
+	mutex_unlock(&forgetter->lock);
+	if (!added)
+		forget_one(forgetter, ino);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Compaction and checks of a mounted store, on demand, in the background: one
+ * at a time, watched and stopped through fs/ioctl.h. No libfuse.
+ */
+
+#include "fs/fs.h"
+#include "fs/ioctl.h"
+
+struct jobs;
+
+/* 0 or -ENOMEM. The fs must outlive the jobs. */
+int jobs_new(struct fs *fs, struct jobs **ret_jobs);
+/* Stops a running job, waits for it, frees. NULL is allowed. */
+void jobs_free(struct jobs *jobs);
+
+/* 0, -EBUSY while another runs, -EAGAIN without a thread for it. */
+int jobs_start(struct jobs *jobs, enum kvfs_job_kind kind);
+void jobs_status(struct jobs *jobs, struct kvfs_job_status *ret_status);
+/* Problem `index` of the last check. 0, -ENODATA. */
+int jobs_problem(struct jobs *jobs, uint64_t index,
+		 struct kvfs_job_problem *ret_problem);
+void jobs_cancel(struct jobs *jobs);
