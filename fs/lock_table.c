@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Striped inode locks. Invariants:
+ *	1. A thread takes its stripes in ascending order and all at once, so no
+ *	   two threads can wait for each other.
+ *	2. A stripe's count is odd exactly while its mutex is held. A reader who
+ *	   saw the same even count before and after saw no part of a change
+ *	   that the count's holder made: the change became visible between
+ *	   the two steps of the count.
+ */
+
+#include "fs/lock_table.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+int lock_table_init(struct lock_table *table)
+{
+	unsigned int i;
+
+	table->stripes =
+		aligned_alloc(_Alignof(struct lock_stripe),
+			      LOCK_STRIPE_COUNT * sizeof(struct lock_stripe));
+	if (!table->stripes)
+		return -ENOMEM;
+	for (i = 0; i < LOCK_STRIPE_COUNT; i++) {
+		mutex_init(&table->stripes[i].mutex);
+		atomic_init(&table->stripes[i].changes, 0);
+	}
+	return 0;
+}
+
+void lock_table_release(struct lock_table *table)
+{
+	unsigned int i;
+
+	if (!table->stripes)
+		return;
+	for (i = 0; i < LOCK_STRIPE_COUNT; i++)
+		mutex_release(&table->stripes[i].mutex);
+	free(table->stripes);
+	table->stripes = NULL;
+}
+
+/* Fibonacci hashing: neighbouring numbers, as one directory's files have, land
+ * far apart. */
+static uint16_t stripe_of(uint64_t ino)
+{
+	return (uint16_t)((ino * 0x9e3779b97f4a7c15u) >> 54);
+}
+
+_Static_assert(LOCK_STRIPE_COUNT == 1u << 10, "stripe_of() takes ten bits");
+
+static void stripe_lock(struct lock_stripe *stripe) NO_THREAD_SAFETY_ANALYSIS
+{
+	mutex_lock(&stripe->mutex);
+	atomic_fetch_add(&stripe->changes, 1);
+}
+
+static void stripe_unlock(struct lock_stripe *stripe) NO_THREAD_SAFETY_ANALYSIS
+{
+	atomic_fetch_add(&stripe->changes, 1);
+	mutex_unlock(&stripe->mutex);
+}
+
+void lock_set_add(struct lock_set *set, uint64_t ino)
+{
+	uint16_t stripe = stripe_of(ino);
+	unsigned int at = set->count;
+	unsigned int i;
+
+	for (i = 0; i < set->count; i++) {
+		if (set->stripes[i] == stripe)
+			return;
+	}
+	assert(set->count < LOCK_SET_MAX);
+	while (at > 0 && set->stripes[at - 1] > stripe) {
+		set->stripes[at] = set->stripes[at - 1];
+		at--;
+	}
+	set->stripes[at] = stripe;
+	set->count++;
+}
+
+void lock_table_lock(struct lock_table *table, const struct lock_set *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->count; i++)
+		stripe_lock(&table->stripes[set->stripes[i]]);
+}
+
+void lock_table_unlock(struct lock_table *table, const struct lock_set *set)
+{
+	unsigned int i;
+
+	for (i = set->count; i > 0; i--)
+		stripe_unlock(&table->stripes[set->stripes[i - 1]]);
+}
+
+void lock_table_lock_one(struct lock_table *table, uint64_t ino)
+{
+	stripe_lock(&table->stripes[stripe_of(ino)]);
+}
+
+void lock_table_unlock_one(struct lock_table *table, uint64_t ino)
+{
+	stripe_unlock(&table->stripes[stripe_of(ino)]);
+}
+
+bool lock_table_read_begin(struct lock_table *table, uint64_t ino,
+			   uint64_t *ret_count)
+{
+	*ret_count = atomic_load(&table->stripes[stripe_of(ino)].changes);
+	return (*ret_count & 1) == 0;
+}
+
+bool lock_table_read_valid(struct lock_table *table, uint64_t ino,
+			   uint64_t count)
+{
+	return atomic_load(&table->stripes[stripe_of(ino)].changes) == count;
+}
