@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Holes: making them, finding them, and space asked for in advance. A log
+ * cannot reserve room for a block that is not written yet, so preallocation
+ * sets the size, after a look at the free space, and stores nothing: later
+ * writes may still find the disk full, as on every copy-on-write filesystem.
+ *
+ * Punching goes block by block in bounded batches; each leaves a legal state:
+ * the beginning of the range is a hole, the rest is as it was.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/fs_internal.h"
+
+static int file_check(const struct inode *inode)
+{
+	if (inode_is_dir(inode))
+		return -EISDIR;
+	return S_ISREG(inode->mode) ? 0 : -ENODEV;
+}
+
+static int grow_locked(struct txn *txn, uint64_t ino, uint64_t size_bytes)
+{
+	struct inode inode;
+	int error;
+
+	error = inode_load_txn(txn, ino, &inode);
+	if (!error)
+		error = file_check(&inode);
+	if (error)
+		return error;
+	if (size_bytes > inode.size_bytes)
+		error = truncate_prepare(txn, &inode, size_bytes);
+	if (error)
+		return error;
+	inode_touch(txn, &inode);
+	error = inode_store(txn, &inode);
+	return error ? error : txn_commit(txn, 0);
+}
+
+int size_grow(struct fs *fs, uint64_t ino, uint64_t size_bytes)
+{
+	struct txn *txn;
+	int error;
+
+	txn = txn_begin(fs);
+	if (!txn)
+		return -ENOMEM;
+	lock_table_lock_one(&fs->locks, ino);
+	error = grow_locked(txn, ino, size_bytes);
+	lock_table_unlock_one(&fs->locks, ino);
+	txn_end(txn);
+	return error;
+}
+
+/* Zeroes a part of a block: what is at its end is cut off. */
+static int piece_zero(struct txn *txn, struct inode *inode,
+		      const struct block_piece *piece)
+{
+	struct fs *fs = txn->fs;
+	uint64_t value_size;
+	struct schema_key key;
+	uint8_t *bytes;
+	size_t size;
+	int error;
+
+	bytes = txn_alloc(txn, fs->block_size_bytes);
+	if (!bytes)
+		return -ENOMEM;
+	block_key_encode(&key, inode->ino, piece->block);
+	error = store_read(fs, &key, 0, bytes, fs->block_size_bytes, &size,
+			   &value_size);
+	if (error)
+		return error == 1 ? 0 : error;
+	if (value_size > fs->block_size_bytes)
+		return -EIO;
+	if (size <= piece->begin)
+		return 0;
+	if (piece->end < size) {
+		memset(bytes + piece->begin, 0, piece->end - piece->begin);
+		return txn_set(txn, &key, slice_of(bytes, size));
+	}
+	if (piece->begin > 0)
+		return txn_set(txn, &key, slice_of(bytes, piece->begin));
+	if (inode->block_count)
+		inode->block_count--;
+	return txn_delete(txn, &key);
+}
+
+/* Deletes blocks [from, to), as many as a batch may. 1 with *ret_next when it
+ * stopped before the end. */
+static int blocks_punch(struct txn *txn, struct inode *inode, uint64_t from,
+			uint64_t to, uint64_t *ret_next)
+{
+	uint64_t blocks[DELETE_BATCH_MAX];
+	struct schema_key key;
+	size_t count = 0;
+	size_t i;
+	int error;
+
+	error = blocks_find(txn->fs, inode, from, to, blocks, DELETE_BATCH_MAX,
+			    &count);
+	for (i = 0; i < count && !error; i++) {
+		block_key_encode(&key, inode->ino, blocks[i]);
+		error = txn_delete(txn, &key);
+	}
+	if (error)
+		return error;
+	inode->block_count -= count < inode->block_count ? count :
+							   inode->block_count;
+	if (count < DELETE_BATCH_MAX)
+		return 0;
+	*ret_next = blocks[count - 1] + 1;
+	return 1;
+}
+
+/*
+ * Punches [*offset, end), which is before the end of the file. A head and a
+ * tail that do not fill their blocks are zeroed, the blocks between deleted:
+ *
+ *	block     |    2    |    3    |    4    |    5    |
+ *	range          [-------------------------)
+ *	               head  from                to  tail
+ *
+ * 1 with *offset moved on when there is more to do.
+ */
+static int blocks_zero(struct txn *txn, struct inode *inode, uint64_t *offset,
+		       uint64_t end)
+{
+	uint32_t block_size = txn->fs->block_size_bytes;
+	uint64_t from = block_count_of(block_size, *offset);
+	uint64_t to = end == inode->size_bytes ?
+			      block_count_of(block_size, end) :
+			      end / block_size;
+	struct block_cursor cursor =
+		block_cursor_of(block_size, *offset, end - *offset);
+	struct block_piece piece;
+	uint64_t next;
+	int result = 0;
+
+	while (!result && block_cursor_next(&cursor, &piece)) {
+		if (piece.block >= from && piece.block < to) {
+			result = blocks_punch(txn, inode, from, to, &next);
+			if (result == 1)
+				*offset = next * block_size;
+			cursor.offset =
+				to * block_size < end ? to * block_size : end;
+		} else {
+			result = piece_zero(txn, inode, &piece);
+		}
+	}
+	return result;
+}
+
+static int inline_zero(struct txn *txn, struct inode *inode, uint64_t offset,
+		       uint64_t end)
+{
+	size_t size = inode->data.size;
+	uint8_t *bytes;
+
+	if (offset >= size)
+		return 0;
+	if (end >= size) {
+		inode->data.size = (size_t)offset;
+		return 0;
+	}
+	bytes = txn_alloc(txn, size);
+	if (!bytes)
+		return -ENOMEM;
+	memcpy(bytes, inode->data.data, size);
+	memset(bytes + offset, 0, (size_t)(end - offset));
+	inode->data = slice_of(bytes, size);
+	return 0;
+}
+
+/* One batch; 1 with *offset moved on when there is more to do. */
+static int punch_step(struct txn *txn, uint64_t ino, uint64_t *offset,
+		      uint64_t end)
+{
+	struct inode inode;
+	int result = 0;
+	int error;
+
+	error = inode_load_txn(txn, ino, &inode);
+	if (!error)
+		error = file_check(&inode);
+	if (error)
+		return error;
+	if (end > inode.size_bytes)
+		end = inode.size_bytes;
+	if (inode.block_count == 0)
+		result = inline_zero(txn, &inode, *offset, end);
+	else if (*offset < end)
+		result = blocks_zero(txn, &inode, offset, end);
+	if (result < 0)
+		return result;
+	inode_touch(txn, &inode);
+	error = inode_store(txn, &inode);
+	if (!error)
+		error = txn_commit(txn, KV_COMMIT_RESERVED);
+	return error ? error : result;
+}
+
+int hole_punch(struct fs *fs, uint64_t ino, uint64_t offset, uint64_t size)
+{
+	uint64_t end = offset + size;
+	struct txn *txn;
+	int result;
+
+	txn = txn_begin(fs);
+	if (!txn)
+		return -ENOMEM;
+	do {
+		txn_clear(txn);
+		lock_table_lock_one(&fs->locks, ino);
+		result = punch_step(txn, ino, &offset, end);
+		lock_table_unlock_one(&fs->locks, ino);
+	} while (result == 1);
+	txn_end(txn);
+	return result;
+}
+
+static int space_check(struct fs *fs, uint64_t ino, uint64_t end)
+{
+	struct fs_statfs space;
+	struct fs_attr attr;
+	int error;
+
+	error = fs_getattr(fs, ino, &attr);
+	if (!error)
+		error = fs_statfs(fs, &space);
+	if (error)
+		return error;
+	if (end > attr.size_bytes && end - attr.size_bytes > space.free_bytes)
+		return -ENOSPC;
+	return 0;
+}
+
+int fs_fallocate(struct fs *fs, uint64_t ino, int mode, uint64_t offset,
+		 uint64_t size)
+{
+	bool keep_size = mode & FALLOC_FL_KEEP_SIZE;
+	int error = 0;
+
+	if (size == 0 || offset > INT64_MAX || size > INT64_MAX)
+		return -EINVAL;
+	if (offset + size > FS_FILE_SIZE_MAX)
+		return -EFBIG;
+	switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+	case 0:
+		error = space_check(fs, ino, offset + size);
+		if (!error)
+			error = size_grow(fs, ino,
+					  keep_size ? 0 : offset + size);
+		return error;
+	case FALLOC_FL_PUNCH_HOLE:
+		return keep_size ? hole_punch(fs, ino, offset, size) :
+				   -EOPNOTSUPP;
+	case FALLOC_FL_ZERO_RANGE:
+		if (!keep_size)
+			error = size_grow(fs, ino, offset + size);
+		return error ? error : hole_punch(fs, ino, offset, size);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+/* Looks for the first block number that is not the one expected. */
+struct gap_search {
+	uint64_t expected;
+};
+
+static int gap_find(void *ctx, const struct kv_entry *entry)
+{
+	struct gap_search *search = ctx;
+	struct key_parts parts;
+
+	if (schema_key_decode(entry->key, &parts))
+		return -EUCLEAN;
+	if (parts.number != search->expected)
+		return 1;
+	search->expected++;
+	return 0;
+}
+
+/* The first block from `from` on that is missing. */
+static int hole_find(struct fs *fs, uint64_t ino, uint64_t from,
+		     uint64_t *ret_block)
+{
+	struct gap_search search = { from };
+	struct kv_range range = { 0 };
+	struct schema_key prefix, key;
+	int result;
+
+	prefix_encode(&prefix, ino, TAG_BLOCK);
+	block_key_encode(&key, ino, from);
+	range.prefix = key_slice(&prefix);
+	range.from = key_slice(&key);
+	result = store_list(fs, &range, 0, gap_find, &search);
+	if (result < 0)
+		return result;
+	*ret_block = search.expected;
+	return 0;
+}
+
+/* Within blocks; UINT64_MAX for none. */
+static int blocks_seek(struct fs *fs, const struct inode *inode,
+		       uint64_t offset, bool data, uint64_t *ret_offset)
+{
+	uint64_t block = offset / fs->block_size_bytes;
+	uint64_t found = block;
+	size_t count = 1;
+	int error;
+
+	if (data)
+		error = blocks_find(fs, inode, block, UINT64_MAX, &found, 1,
+				    &count);
+	else
+		error = hole_find(fs, inode->ino, block, &found);
+	if (error)
+		return error;
+	if (count == 0 || found > INT64_MAX / fs->block_size_bytes)
+		*ret_offset = UINT64_MAX;
+	else if (found == block)
+		*ret_offset = offset;
+	else
+		*ret_offset = found * fs->block_size_bytes;
+	return 0;
+}
+
+int fs_seek(struct fs *fs, uint64_t ino, uint64_t offset, int whence,
+	    uint64_t *ret_offset)
+{
+	bool data = whence == SEEK_DATA;
+	uint8_t bytes[INODE_RECORD_MAX];
+	struct inode inode;
+	uint64_t found;
+	int error;
+
+	if (!data && whence != SEEK_HOLE)
+		return -EINVAL;
+	error = inode_load(fs, ino, bytes, &inode);
+	if (!error)
+		error = file_check(&inode);
+	if (error)
+		return error;
+	if (offset >= inode.size_bytes)
+		return -ENXIO;
+	if (inode.block_count == 0) {
+		found = offset;
+		if (data && offset >= inode.data.size)
+			found = UINT64_MAX;
+		if (!data && offset < inode.data.size)
+			found = inode.data.size;
+	} else if (inode_is_dense(fs, &inode)) {
+		found = data ? offset : inode.size_bytes;
+	} else {
+		error = blocks_seek(fs, &inode, offset, data, &found);
+		if (error)
+			return error;
+	}
+	if (data && found >= inode.size_bytes)
+		return -ENXIO;
+	/* The end of the file is a hole. */
+	*ret_offset = found < inode.size_bytes ? found : inode.size_bytes;
+	return 0;
+}

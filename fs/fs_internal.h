@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What the files of the filesystem core share: the state of a mounted store,
+ * and the functions one file offers to the others, by file. README.md has the
+ * order in which to read them, and the order of locks.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "engine/kv.h"
+#include "engine/lock.h"
+#include "fs/block.h"
+#include "fs/fs.h"
+#include "fs/ino_set.h"
+#include "fs/lock_table.h"
+#include "fs/schema.h"
+#include "fs/txn.h"
+
+/* Keys deleted in one batch: some milliseconds of work. */
+#define DELETE_BATCH_MAX 1024u
+/* Inode numbers taken from the superblock at a time: what a crash wastes. */
+#define INO_CHUNK 4096u
+
+struct fs {
+	/* Constant after open. */
+	struct kv *kv;
+	uint32_t block_size_bytes;
+	uint32_t inline_limit_bytes;
+	uint64_t size_limit_bytes;
+	bool read_only;
+	kv_log_fn *log;
+	void *log_ctx;
+
+	/* With locks of their own; README.md has the order. */
+	struct mutex rename_lock; /* directories moving between directories */
+	struct lock_table locks;
+	struct ino_set orphans;
+	struct txn_pool txns;
+
+	struct mutex ino_lock;
+	/* Guarded by ino_lock. */
+	uint64_t next_ino;
+	uint64_t next_ino_stored; /* numbers below may be given out */
+
+	/* Atomic: bytes that may be added before the size limit has to be
+	 * looked at again. */
+	atomic_int_fast64_t size_headroom;
+};
+
+/* --- store.c: the store, in the filesystem's errors --- */
+
+/* An error of the engine as a system call would give it. */
+int store_error(int error);
+/* As kv_read: 0 with the size of the value, 1 when there is no such key. */
+int store_read(struct fs *fs, const struct schema_key *key, uint64_t offset,
+	       void *dst, size_t size, size_t *ret_read,
+	       uint64_t *ret_value_size);
+int store_get(struct fs *fs, const struct schema_key *key,
+	      struct buf *ret_value);
+/* As kv_exists: 0 when there is such a key, 1 when not. */
+int store_exists(struct fs *fs, const struct schema_key *key);
+/* As kv_list, with its callback. */
+int store_list(struct fs *fs, const struct kv_range *range, unsigned int flags,
+	       kv_list_fn *fn, void *ctx);
+/* One line for the operator. */
+void fs_log(struct fs *fs, enum kv_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* --- super.c --- */
+
+/* A number that no inode ever had. */
+int ino_alloc(struct fs *fs, uint64_t *ret_ino);
+
+/* --- statfs.c --- */
+
+/* Whether `bytes` more fit the size limit: 0 or -ENOSPC. */
+int size_limit_check(struct fs *fs, uint64_t bytes);
+
+/* --- inode.c --- */
+
+/* Decodes the inode from `bytes` (INODE_RECORD_MAX), which its data borrows.
+ * -ESTALE when there is none. */
+int inode_load(struct fs *fs, uint64_t ino, uint8_t *bytes,
+	       struct inode *ret_inode);
+/* The same into the transaction's memory. */
+int inode_load_txn(struct txn *txn, uint64_t ino, struct inode *ret_inode);
+int inode_store(struct txn *txn, const struct inode *inode);
+void inode_attr(struct fs *fs, const struct inode *inode,
+		struct fs_attr *ret_attr);
+struct timespec time_now(void);
+/* A new inode with the times of the transaction. */
+void inode_init(const struct txn *txn, struct inode *ret_inode, uint64_t ino,
+		uint32_t mode);
+/* mtime and ctime: the contents changed. */
+void inode_touch(const struct txn *txn, struct inode *inode);
+/* The set-id bits that a change of contents by an unprivileged process, or a
+ * change of owner, takes away; and security.capability with them. */
+int inode_drop_privileges(struct txn *txn, struct inode *inode);
+bool inode_has_privileges(const struct inode *inode);
+bool cred_is_member(const struct fs_cred *cred, uint32_t gid);
+
+static inline bool inode_is_dir(const struct inode *inode)
+{
+	return S_ISDIR(inode->mode);
+}
+
+/* --- name.c --- */
+
+/* What a name is for, as the errors for "." and ".." differ. 0 or the error. */
+enum name_use {
+	NAME_FIND,
+	NAME_CREATE,
+	NAME_UNLINK,
+	NAME_RMDIR,
+	NAME_RENAME,
+};
+int name_check(struct slice name, enum name_use use);
+/* The entry `name` of a directory; ret_dentry->name is `name`. 0, 1 when there
+ * is none. */
+int dentry_find(struct fs *fs, uint64_t dir_ino, struct slice name,
+		struct dentry *ret_dentry);
+/* Both records of an entry, added or replaced. */
+int dentry_put(struct txn *txn, uint64_t dir_ino, const struct dentry *dentry);
+int dentry_delete(struct txn *txn, uint64_t dir_ino,
+		  const struct dentry *dentry);
+/* Loads a directory that is about to change. -ENOTDIR, -ENOENT when it was
+ * removed, -ESTALE. */
+int dir_load(struct txn *txn, uint64_t ino, struct inode *ret_dir);
+/* 0 when it has no entry, -ENOTEMPTY. */
+int dir_check_empty(struct fs *fs, uint64_t ino);
+/* A cookie that no entry of the directory ever had. */
+int dir_next_cookie(struct inode *dir, uint64_t *ret_cookie);
+
+/* --- recover.c: an entry from one of its records when the other is damaged,
+ * by a scan of the directory --- */
+
+/* 0, 1 when the other record does not have it either. */
+int dentry_recover_by_name(struct fs *fs, uint64_t dir_ino, struct slice name,
+			   struct dentry *ret_dentry);
+/* The name is put into name_buf. */
+int dentry_recover_by_cookie(struct fs *fs, uint64_t dir_ino, uint64_t cookie,
+			     struct buf *name_buf, struct dentry *ret_dentry);
+
+/* --- create.c --- */
+
+/*
+ * Makes a new inode of `mode`, owned as the directory and cred say, and sets
+ * its ACLs; the caller stores it. cred->umask is applied here.
+ */
+int inode_create(struct txn *txn, const struct fs_cred *cred,
+		 const struct inode *dir, uint32_t mode,
+		 struct inode *ret_inode);
+
+/* --- acl_inode.c: ACLs of inodes; the arithmetic is in acl.h --- */
+
+/* What a new inode gets from its directory: the ACLs, or else the umask. */
+int acl_inherit(struct txn *txn, const struct inode *dir, struct inode *inode,
+		uint32_t umask);
+/* The mode changed: carries it into the access ACL, if there is one. */
+int acl_follow_mode(struct txn *txn, struct inode *inode);
+/*
+ * An xattr is about to be set: 0 when it is no ACL, or an ACL to be stored; 1
+ * when nothing is to be stored, and one that exists is to go, as the mode says
+ * it all. The mode follows an access ACL.
+ */
+int acl_accept(const struct fs_cred *cred, struct inode *inode,
+	       struct slice name, struct slice value, bool kill_sgid);
+
+/* --- unlink.c --- */
+
+/*
+ * Takes one link away in memory and in the batch (a directory loses all). When
+ * that was the last, the inode joins the orphans: *ret_orphan; if the commit
+ * fails, the caller takes it out with ino_set_remove.
+ */
+int inode_drop_link(struct txn *txn, struct inode *inode, bool *ret_orphan);
+
+/* --- orphan.c --- */
+
+/* Deletes what is on the stored list of orphans, and completes what is on that
+ * of truncations. What cannot be cleaned is logged and stays listed. */
+void orphans_clean(struct fs *fs);
+
+/* --- truncate.c --- */
+
+/*
+ * Sets the size of a regular file in memory and adds what that takes to the
+ * batch. After the commit, while the inode has INODE_TRUNCATING, call
+ * truncate_finish() without its lock.
+ */
+int truncate_prepare(struct txn *txn, struct inode *inode, uint64_t size_bytes);
+/* Before the size grows: completes a truncation in progress, in batches of its
+ * own, and loads the inode again. The transaction must be fresh. */
+int truncate_complete(struct txn *txn, struct inode *inode);
+/* Completes a truncation in steps, locking the inode in each. */
+int truncate_finish(struct fs *fs, uint64_t ino);
+
+/* --- data.c --- */
+
+/* No block before the end is missing, none exists beyond. */
+bool inode_is_dense(const struct fs *fs, const struct inode *inode);
+/* Adds a write to the batch and changes the inode in memory, its size and
+ * blocks but not its times. */
+int data_write(struct txn *txn, struct inode *inode, uint64_t offset,
+	       struct slice src);
+
+/*
+ * Up to `max` numbers of existing blocks from `from` on, before `to`, in
+ * order. When fewer than `max` come back, there are no more.
+ */
+int blocks_find(struct fs *fs, const struct inode *inode, uint64_t from,
+		uint64_t to, uint64_t *ret_blocks, size_t max,
+		size_t *ret_count);
+
+/* --- extent.c --- */
+
+/* Makes the file at least that large, by a hole. */
+int size_grow(struct fs *fs, uint64_t ino, uint64_t size_bytes);
+/* Makes the range a hole as far as the file reaches; its size stays. */
+int hole_punch(struct fs *fs, uint64_t ino, uint64_t offset, uint64_t size);
+
+/* --- xattr.c --- */
+
+/* The value in the transaction's memory; -ENODATA. */
+int xattr_load(struct txn *txn, const struct inode *inode, struct slice name,
+	       struct slice *ret_value);
+/* Adds it to, or takes it from, the batch, and counts its name. The value is
+ * borrowed. `exists`: as it is now. */
+int xattr_put(struct txn *txn, struct inode *inode, struct slice name,
+	      struct slice value, bool exists);
+int xattr_drop(struct txn *txn, struct inode *inode, struct slice name);

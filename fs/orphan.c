@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Orphans: inodes without links that somebody may still have open, and nameless
+ * files. Invariants:
+ *	1. An inode with nlink 0 has an ORPHAN key, from the batch that took its
+ *	   last link to the batch that deletes its record.
+ *	2. The set in memory holds those of this mount; all others on the stored
+ *	   list are left from a crash and deleted at open.
+ *	3. An orphan's keys go in batches of DELETE_BATCH_MAX, its record and
+ *	   its ORPHAN key last. Nobody can look at it in between.
+ */
+
+#include <errno.h>
+
+#include "fs/fs_internal.h"
+
+/* Stored orphans or truncations looked at in one go. */
+#define CLEAN_BATCH 256u
+
+/* Keys of an inode on their way into the batch. */
+struct key_sweep {
+	struct txn *txn;
+	size_t count;
+};
+
+static int sweep_key(void *ctx, const struct kv_entry *entry)
+{
+	struct key_sweep *sweep = ctx;
+	struct key_parts parts;
+	int error;
+
+	if (!schema_key_decode(entry->key, &parts) && parts.tag == TAG_INODE)
+		return 0;
+	error = kv_batch_delete(&sweep->txn->batch, entry->key);
+	if (error)
+		return error;
+	return ++sweep->count == DELETE_BATCH_MAX;
+}
+
+/* All keys of an inode but its record; 1 when there are more. */
+static int sweep(struct txn *txn, uint64_t ino)
+{
+	struct key_sweep sweep = { .txn = txn };
+	struct kv_range range = { 0 };
+	struct schema_key prefix;
+
+	prefix_encode(&prefix, ino, TAG_INODE);
+	range.prefix = slice_of(prefix.bytes, prefix.size - 1);
+	return store_list(txn->fs, &range, 0, sweep_key, &sweep);
+}
+
+static int record_delete(struct txn *txn, uint64_t ino)
+{
+	struct schema_key key;
+	int error;
+
+	inode_key_encode(&key, ino);
+	error = txn_delete(txn, &key);
+	truncate_key_encode(&key, ino);
+	if (!error)
+		error = txn_delete(txn, &key);
+	orphan_key_encode(&key, ino);
+	return error ? error : txn_delete(txn, &key);
+}
+
+/* One batch; 1 when there are more to come. */
+static int delete_step(struct txn *txn, uint64_t ino)
+{
+	struct schema_key key;
+	struct inode inode;
+	int more = 0;
+	int error;
+
+	error = inode_load_txn(txn, ino, &inode);
+	if (!error && inode.nlink > 0) {
+		orphan_key_encode(&key, ino);
+		error = txn_delete(txn, &key);
+		return error ? error : txn_commit(txn, KV_COMMIT_RESERVED);
+	}
+	/* A damaged record does not keep the rest from being deleted. */
+	if (error && error != -ESTALE && error != -EIO)
+		return error;
+	if (error || inode.block_count || inode.xattr_names_size)
+		more = sweep(txn, ino);
+	if (more < 0)
+		return more;
+	error = more ? 0 : record_delete(txn, ino);
+	if (!error)
+		error = txn_commit(txn, KV_COMMIT_RESERVED);
+	return error ? error : more;
+}
+
+static int orphan_delete(struct fs *fs, uint64_t ino)
+{
+	struct txn *txn;
+	int result;
+
+	txn = txn_begin(fs);
+	if (!txn)
+		return -ENOMEM;
+	do {
+		txn_clear(txn);
+		lock_table_lock_one(&fs->locks, ino);
+		result = delete_step(txn, ino);
+		if (result == 0)
+			ino_set_remove(&fs->orphans, ino);
+		lock_table_unlock_one(&fs->locks, ino);
+	} while (result == 1);
+	txn_end(txn);
+	return result;
+}
+
+void fs_forget(struct fs *fs, uint64_t ino)
+{
+	int error;
+
+	if (!ino_set_has(&fs->orphans, ino))
+		return;
+	error = orphan_delete(fs, ino);
+	if (error && error != -EROFS)
+		fs_log(fs, KV_LOG_WARNING,
+		       "unlinked inode %llu could not be deleted (error %d); "
+		       "it will be at the next mount",
+		       (unsigned long long)ino, -error);
+}
+
+bool fs_is_orphan(struct fs *fs, uint64_t ino)
+{
+	return ino_set_has(&fs->orphans, ino);
+}
+
+/* Inode numbers from one of the stored lists. */
+struct ino_list {
+	uint64_t inos[CLEAN_BATCH];
+	size_t count;
+};
+
+static int collect(void *ctx, const struct kv_entry *entry)
+{
+	struct ino_list *list = ctx;
+	struct key_parts parts;
+
+	if (schema_key_decode(entry->key, &parts))
+		return 0;
+	list->inos[list->count++] = parts.number;
+	return list->count == CLEAN_BATCH;
+}
+
+/* The next numbers on a list; 0 at its end. */
+static int list_next(struct fs *fs, enum key_tag tag, uint64_t after_ino,
+		     struct ino_list *ret_list)
+{
+	struct kv_range range = { .after = true };
+	struct schema_key prefix, from;
+	int result;
+
+	prefix_encode(&prefix, 0, tag);
+	if (tag == TAG_ORPHAN)
+		orphan_key_encode(&from, after_ino);
+	else
+		truncate_key_encode(&from, after_ino);
+	range.prefix = key_slice(&prefix);
+	range.from = key_slice(&from);
+	ret_list->count = 0;
+	result = store_list(fs, &range, 0, collect, ret_list);
+	return result < 0 ? result : (int)ret_list->count;
+}
+
+static void list_clean(struct fs *fs, enum key_tag tag,
+		       int (*clean)(struct fs *fs, uint64_t ino))
+{
+	struct ino_list list;
+	uint64_t last = 0;
+	uint64_t cleaned = 0;
+	size_t i;
+	int result;
+
+	while ((result = list_next(fs, tag, last, &list)) > 0) {
+		for (i = 0; i < list.count; i++) {
+			last = list.inos[i];
+			result = clean(fs, last);
+			if (result == -EROFS)
+				return;
+			if (result)
+				fs_log(fs, KV_LOG_WARNING,
+				       "inode %llu could not be cleaned up "
+				       "(error %d)",
+				       (unsigned long long)last, -result);
+			else
+				cleaned++;
+		}
+	}
+	if (result < 0)
+		fs_log(fs, KV_LOG_WARNING,
+		       "the list of unfinished deletions cannot be read "
+		       "(error %d)",
+		       -result);
+	if (cleaned)
+		fs_log(fs, KV_LOG_INFO, "%llu unfinished %s completed",
+		       (unsigned long long)cleaned,
+		       tag == TAG_ORPHAN ? "deletions" : "truncations");
+}
+
+void orphans_clean(struct fs *fs)
+{
+	list_clean(fs, TAG_ORPHAN, orphan_delete);
+	list_clean(fs, TAG_TRUNCATE, truncate_finish);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Setting sizes. Growing is a number; shrinking deletes blocks, of which there
+ * may be millions, while a batch is bounded. So:
+ *
+ *	 size shrinks           all blocks beyond the new end deleted?
+ *	+-------+  one batch:  +------------------+  yes, as usual
+ *	| whole |------------->| new size, the    |-----------------> whole
+ *	+-------+  last block  | first 1024 gone  |
+ *	    ^      cut         +------------------+
+ *	    |                           | no: INODE_TRUNCATING and
+ *	    |                           v     a TRUNCATE key
+ *	    |   last batch: flag +------------+  a batch: 1024
+ *	    +--------------------| truncating |---+ more deleted
+ *	        and key go       +------------+<--+
+ *
+ * Invariants:
+ *	1. Blocks wholly beyond the size exist only in the state "truncating",
+ *	   which is stored: after a crash the list of TRUNCATE keys leads here.
+ *	2. In that state the size does not grow; who wants to grow it completes
+ *	   the truncation first. So what was cut off never comes back.
+ *	3. block_count is right after each batch.
+ */
+
+#include <errno.h>
+
+#include "fs/fs_internal.h"
+
+static int truncating_begin(struct txn *txn, struct inode *inode)
+{
+	struct schema_key key;
+
+	if (inode->flags & INODE_TRUNCATING)
+		return 0;
+	inode->flags |= INODE_TRUNCATING;
+	truncate_key_encode(&key, inode->ino);
+	return txn_set(txn, &key, slice_of(NULL, 0));
+}
+
+static int truncating_end(struct txn *txn, struct inode *inode)
+{
+	struct schema_key key;
+
+	if (!(inode->flags & INODE_TRUNCATING))
+		return 0;
+	inode->flags &= ~(uint32_t)INODE_TRUNCATING;
+	truncate_key_encode(&key, inode->ino);
+	return txn_delete(txn, &key);
+}
+
+/* Deletes blocks from `from` on, as many as a batch may; begins or ends the
+ * state accordingly. */
+static int blocks_cut(struct txn *txn, struct inode *inode, uint64_t from)
+{
+	uint64_t blocks[DELETE_BATCH_MAX];
+	struct schema_key key;
+	size_t count = 0;
+	size_t i;
+	int error;
+
+	error = blocks_find(txn->fs, inode, from, UINT64_MAX, blocks,
+			    DELETE_BATCH_MAX, &count);
+	for (i = 0; i < count && !error; i++) {
+		block_key_encode(&key, inode->ino, blocks[i]);
+		error = txn_delete(txn, &key);
+	}
+	if (error)
+		return error;
+	inode->block_count -= count < inode->block_count ? count :
+							   inode->block_count;
+	if (count == DELETE_BATCH_MAX)
+		return truncating_begin(txn, inode);
+	return truncating_end(txn, inode);
+}
+
+/* Shortens the block that the new end is in. */
+static int tail_cut(struct txn *txn, struct inode *inode, uint64_t size_bytes)
+{
+	struct fs *fs = txn->fs;
+	uint32_t keep = (uint32_t)(size_bytes % fs->block_size_bytes);
+	uint64_t value_size;
+	struct schema_key key;
+	uint8_t *bytes;
+	size_t size;
+	int error;
+
+	if (keep == 0 || inode->block_count == 0)
+		return 0;
+	bytes = txn_alloc(txn, keep);
+	if (!bytes)
+		return -ENOMEM;
+	block_key_encode(&key, inode->ino, size_bytes / fs->block_size_bytes);
+	error = store_read(fs, &key, 0, bytes, keep, &size, &value_size);
+	if (error)
+		return error == 1 ? 0 : error;
+	if (value_size <= keep)
+		return 0;
+	return txn_set(txn, &key, slice_of(bytes, keep));
+}
+
+static int shrink(struct txn *txn, struct inode *inode, uint64_t size_bytes)
+{
+	int error;
+
+	if (inode->data.size > size_bytes)
+		inode->data.size = (size_t)size_bytes;
+	error = tail_cut(txn, inode, size_bytes);
+	if (!error)
+		error = blocks_cut(txn, inode,
+				   block_count_of(txn->fs->block_size_bytes,
+						  size_bytes));
+	if (!error)
+		inode->size_bytes = size_bytes;
+	return error;
+}
+
+int truncate_prepare(struct txn *txn, struct inode *inode, uint64_t size_bytes)
+{
+	int error;
+
+	if (size_bytes > FS_FILE_SIZE_MAX)
+		return -EFBIG;
+	if (size_bytes < inode->size_bytes)
+		return shrink(txn, inode, size_bytes);
+	if (size_bytes > inode->size_bytes &&
+	    (inode->flags & INODE_TRUNCATING)) {
+		error = truncate_complete(txn, inode);
+		if (error)
+			return error;
+	}
+	inode->size_bytes = size_bytes;
+	return 0;
+}
+
+/* One batch of a truncation in progress. */
+static int step(struct txn *txn, struct inode *inode)
+{
+	int error;
+
+	error = blocks_cut(txn, inode,
+			   block_count_of(txn->fs->block_size_bytes,
+					  inode->size_bytes));
+	if (!error)
+		error = inode_store(txn, inode);
+	return error ? error : txn_commit(txn, KV_COMMIT_RESERVED);
+}
+
+int truncate_complete(struct txn *txn, struct inode *inode)
+{
+	int error;
+
+	while (inode->flags & INODE_TRUNCATING) {
+		error = step(txn, inode);
+		txn_clear(txn);
+		if (!error)
+			error = inode_load_txn(txn, inode->ino, inode);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* One step; 1 when there is nothing more to do. */
+static int finish_step(struct txn *txn, uint64_t ino)
+{
+	struct schema_key key;
+	struct inode inode;
+	int error;
+
+	error = inode_load_txn(txn, ino, &inode);
+	if (error && error != -ESTALE)
+		return error;
+	if (!error && (inode.flags & INODE_TRUNCATING))
+		return step(txn, &inode);
+	/* Done already: only the key may be left, of an inode that is gone. */
+	truncate_key_encode(&key, ino);
+	error = txn_delete(txn, &key);
+	if (!error)
+		error = txn_commit(txn, KV_COMMIT_RESERVED);
+	return error ? error : 1;
+}
+
+int truncate_finish(struct fs *fs, uint64_t ino)
+{
+	struct txn *txn;
+	int error;
+
+	txn = txn_begin(fs);
+	if (!txn)
+		return -ENOMEM;
+	do {
+		txn_clear(txn);
+		lock_table_lock_one(&fs->locks, ino);
+		error = finish_step(txn, ino);
+		lock_table_unlock_one(&fs->locks, ino);
+	} while (error == 0);
+	txn_end(txn);
+	return error == 1 ? 0 : error;
+}
