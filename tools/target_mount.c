@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A mounted store, worked on by system calls below its mountpoint. Every step
+ * goes from an open directory to one name in it and follows no symbolic link,
+ * so neither a long key nor a link leads out of the mount. Virtual files, whose
+ * inode numbers have the top bit set, do not exist here: a store has the same
+ * keys mounted and unmounted. One thread.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "fs/ioctl.h"
+#include "tools/target_ops.h"
+
+#define VIRTUAL_INO ((uint64_t)1 << 63)
+
+/* Names come in any order: a page is one pass over the directory. */
+#define PAGE_BUDGET_MAX_BYTES (32u << 20)
+#define PAGE_BUDGET_MIN_BYTES (64u << 10)
+
+struct target_mount {
+	struct target target; /* first: they are cast into each other */
+	int root_fd;
+	bool changed;
+};
+
+static struct target_mount *mount_of(struct target *target)
+{
+	return (struct target_mount *)target;
+}
+
+static int mount_sync(struct target *target)
+{
+	struct target_mount *mount = mount_of(target);
+
+	if (!mount->changed)
+		return 0;
+	/* The log is one: what makes the root durable does so with all. */
+	if (fsync(mount->root_fd))
+		return -errno;
+	mount->changed = false;
+	return 0;
+}
+
+static int mount_close(struct target *target)
+{
+	int r = mount_sync(target);
+
+	close(mount_of(target)->root_fd);
+	free(target);
+	return r;
+}
+
+static struct timespec time_of(struct statx_timestamp stamp)
+{
+	return (struct timespec){ .tv_sec = (time_t)stamp.tv_sec,
+				  .tv_nsec = (long)stamp.tv_nsec };
+}
+
+/* 1 when there is no such name; "" is dir_fd itself. */
+static int attr_load(int dir_fd, const char *name, struct fs_attr *ret_attr)
+{
+	struct statx st;
+
+	if (statx(dir_fd, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW,
+		  STATX_BASIC_STATS | STATX_BTIME, &st))
+		return errno == ENOENT ? 1 : -errno;
+	if (st.stx_ino & VIRTUAL_INO)
+		return 1;
+	*ret_attr = (struct fs_attr){
+		.ino = st.stx_ino,
+		.mode = st.stx_mode,
+		.nlink = st.stx_nlink,
+		.uid = st.stx_uid,
+		.gid = st.stx_gid,
+		.rdev = makedev(st.stx_rdev_major, st.stx_rdev_minor),
+		.size_bytes = st.stx_size,
+		.blocks = st.stx_blocks,
+		.atime = time_of(st.stx_atime),
+		.mtime = time_of(st.stx_mtime),
+		.ctime = time_of(st.stx_ctime),
+		.btime = time_of(st.stx_btime),
+	};
+	return 0;
+}
+
+/* --- directories --- */
+
+/* Takes over the descriptor, also when it fails. */
+static int dir_adopt(int fd, struct target_dir *ret_dir)
+{
+	struct fs_attr attr;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = attr_load(fd, "", &attr);
+	if (r) {
+		close(fd);
+		return r < 0 ? r : -ENOENT;
+	}
+	*ret_dir = (struct target_dir){ .ino = attr.ino, .fd = fd };
+	return 0;
+}
+
+static int mount_root(struct target *target, struct target_dir *ret_dir)
+{
+	return dir_adopt(fcntl(mount_of(target)->root_fd, F_DUPFD_CLOEXEC, 0),
+			 ret_dir);
+}
+
+static int mount_enter(struct target *target, const struct target_dir *dir,
+		       const char *name, struct target_dir *ret_dir)
+{
+	(void)target;
+	return dir_adopt(openat(dir->fd, name,
+				O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+			 ret_dir);
+}
+
+static void mount_leave(struct target *target, struct target_dir *dir)
+{
+	(void)target;
+	if (dir->fd >= 0)
+		close(dir->fd);
+}
+
+static int mount_resume(struct target *target, const struct target_dir *child,
+			struct target_dir *dir)
+{
+	struct target_dir found;
+	int r;
+
+	r = mount_enter(target, child, "..", &found);
+	if (r)
+		return r;
+	if (found.ino != dir->ino) {
+		close(found.fd);
+		return -ESTALE;
+	}
+	*dir = found;
+	return 0;
+}
+
+static int mount_lookup(struct target *target, const struct target_dir *dir,
+			const char *name, struct fs_attr *ret_attr)
+{
+	(void)target;
+	return attr_load(dir->fd, name, ret_attr);
+}
+
+static int entry_add(struct page *page, const struct dirent *entry)
+{
+	const char *name = entry->d_name;
+
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	    (entry->d_ino & VIRTUAL_INO))
+		return 0;
+	return page_add(page, slice_of(name, strlen(name)), entry->d_ino,
+			DTTOIF(entry->d_type));
+}
+
+static int mount_list(struct target *target, const struct target_dir *dir,
+		      struct page *page)
+{
+	struct dirent *entry;
+	DIR *stream;
+	int fd, r = 0;
+
+	(void)target;
+	fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	stream = fdopendir(fd);
+	if (!stream) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	while (r == 0) {
+		errno = 0;
+		entry = readdir(stream);
+		if (!entry) {
+			r = -errno;
+			break;
+		}
+		r = entry_add(page, entry);
+	}
+	closedir(stream);
+	return r;
+}
+
+static int mount_make_dir(struct target *target, const struct target_dir *dir,
+			  const char *name, uint32_t mode)
+{
+	if (mkdirat(dir->fd, name, mode))
+		return -errno;
+	mount_of(target)->changed = true;
+	return 0;
+}
+
+static int name_remove(struct target *target, const struct target_dir *dir,
+		       const char *name, int flags)
+{
+	if (unlinkat(dir->fd, name, flags))
+		return -errno;
+	mount_of(target)->changed = true;
+	return 0;
+}
+
+static int mount_remove(struct target *target, const struct target_dir *dir,
+			const char *name)
+{
+	return name_remove(target, dir, name, 0);
+}
+
+static int mount_remove_dir(struct target *target, const struct target_dir *dir,
+			    const char *name)
+{
+	return name_remove(target, dir, name, AT_REMOVEDIR);
+}
+
+static int mount_read_link(struct target *target, const struct target_dir *dir,
+			   const char *name, struct buf *ret_text)
+{
+	char text[FS_SYMLINK_MAX + 1];
+	ssize_t size;
+
+	(void)target;
+	size = readlinkat(dir->fd, name, text, sizeof(text));
+	if (size < 0)
+		return -errno;
+	return buf_append(ret_text, text, (size_t)size);
+}
+
+static int mount_lock(struct target *target, struct target_dir *dir)
+{
+	int fd, r = 0;
+
+	(void)target;
+	fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX)) {
+		if (errno == EINTR)
+			continue;
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	close(dir->fd);
+	dir->fd = fd;
+	return 0;
+}
+
+/* --- values --- */
+
+static int mount_file_open(struct target *target, const struct target_dir *dir,
+			   const char *name, const struct fs_attr *attr,
+			   struct target_file *ret_file)
+{
+	int fd;
+
+	(void)target;
+	/* It may be a fifo by now: that must not make us wait. */
+	fd = openat(dir->fd, name,
+		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_file = (struct target_file){ .ino = attr->ino, .fd = fd };
+	return 0;
+}
+
+static int mount_file_read(struct target *target, struct target_file *file,
+			   uint64_t offset, void *dst, size_t size,
+			   size_t *ret_read)
+{
+	ssize_t got;
+
+	(void)target;
+	do {
+		got = pread(file->fd, dst, size, (off_t)offset);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -errno;
+	*ret_read = (size_t)got;
+	return 0;
+}
+
+static void mount_file_close(struct target *target, struct target_file *file)
+{
+	(void)target;
+	close(file->fd);
+}
+
+static int mount_draft_create(struct target *target, struct target_draft *draft,
+			      uint32_t mode)
+{
+	/* O_EXCL: a name that is taken is not ours to write to. */
+	draft->fd = openat(draft->place->dir.fd, draft->name,
+			   O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			   mode);
+	if (draft->fd < 0)
+		return -errno;
+	mount_of(target)->changed = true;
+	return 0;
+}
+
+/* Attributes that this process may not give are left out, as cp does. */
+static int xattr_copy(int from, int to, const char *name, struct buf *value)
+{
+	ssize_t size;
+	int r;
+
+	r = buf_resize(value, FS_XATTR_VALUE_MAX);
+	if (r)
+		return r;
+	size = fgetxattr(from, name, value->data, value->size);
+	if (size < 0)
+		return errno == ENODATA ? 0 : -errno;
+	if (fsetxattr(to, name, value->data, (size_t)size, 0) &&
+	    errno != EPERM && errno != EACCES && errno != ENOTSUP)
+		return -errno;
+	return 0;
+}
+
+static int xattrs_copy(int from, int to)
+{
+	struct buf names = { 0 }, value = { 0 };
+	const char *name;
+	ssize_t size;
+	size_t at;
+	int r;
+
+	/* 64 KiB is the most the kernel hands out (XATTR_LIST_MAX). */
+	r = buf_resize(&names, 65536);
+	if (r)
+		return r;
+	size = flistxattr(from, (char *)names.data, names.size);
+	if (size < 0)
+		r = errno == ENOTSUP ? 0 : -errno;
+	for (at = 0; r == 0 && size > 0 && at < (size_t)size;
+	     at += strlen(name) + 1) {
+		name = (const char *)names.data + at;
+		r = xattr_copy(from, to, name, &value);
+	}
+	buf_release(&names);
+	buf_release(&value);
+	return r;
+}
+
+static int mount_draft_inherit(struct target *target,
+			       struct target_draft *draft, const char *name,
+			       const struct fs_attr *attr)
+{
+	int from, r = 0;
+
+	(void)target;
+	/* Only root may give files away, and nobody to a group not his. */
+	if (fchown(draft->fd, attr->uid, attr->gid) &&
+	    fchown(draft->fd, (uid_t)-1, attr->gid) && errno != EPERM)
+		return -errno;
+	from = openat(draft->place->dir.fd, name,
+		      O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	/* Who may not read it may replace it all the same. */
+	if (from >= 0) {
+		r = xattrs_copy(from, draft->fd);
+		close(from);
+	} else if (errno != EACCES && errno != ENOENT) {
+		r = -errno;
+	}
+	if (r == 0 && fchmod(draft->fd, attr->mode & 01777))
+		r = -errno;
+	return r;
+}
+
+static int mount_draft_append(struct target *target, struct target_draft *draft,
+			      const void *src, size_t size)
+{
+	const char *at = src;
+	uint64_t offset = draft->size_bytes;
+	ssize_t wrote;
+
+	(void)target;
+	while (size) {
+		wrote = pwrite(draft->fd, at, size, (off_t)offset);
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote < 0)
+			return -errno;
+		at += wrote;
+		offset += (uint64_t)wrote;
+		size -= (size_t)wrote;
+	}
+	return 0;
+}
+
+static int mount_draft_publish(struct target *target,
+			       struct target_draft *draft, const char *name,
+			       uint64_t replaced)
+{
+	int dir = draft->place->dir.fd;
+
+	(void)target;
+	(void)replaced;
+	/*
+	 * With a write-back cache the bytes may still be in the kernel. They
+	 * must be in the daemon's log before the rename is; then its order
+	 * makes the value whole after power loss, without a wait for the disk.
+	 */
+	if (sync_file_range(draft->fd, 0, 0,
+			    SYNC_FILE_RANGE_WAIT_BEFORE |
+				    SYNC_FILE_RANGE_WRITE |
+				    SYNC_FILE_RANGE_WAIT_AFTER))
+		return -errno;
+	if (renameat(dir, draft->name, dir, name))
+		return -errno;
+	return 0;
+}
+
+static void mount_draft_drop(struct target *target, struct target_draft *draft)
+{
+	(void)target;
+	(void)unlinkat(draft->place->dir.fd, draft->name, 0);
+}
+
+static void mount_draft_end(struct target *target, struct target_draft *draft)
+{
+	(void)target;
+	close(draft->fd);
+}
+
+/* --- the whole store --- */
+
+static int mount_report(struct target *target, enum target_report kind,
+			struct buf *ret_text)
+{
+	static const char *const paths[] = {
+		[TARGET_STATS] = ".stats",
+		[TARGET_STATS_JSON] = ".kvfs/stats.json",
+		[TARGET_HEALTH] = ".kvfs/health",
+	};
+	uint8_t chunk[4096];
+	ssize_t got;
+	int fd, r = 0;
+
+	fd = openat(mount_of(target)->root_fd, paths[kind],
+		    O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -EOPNOTSUPP : -errno;
+	while ((got = read(fd, chunk, sizeof(chunk))) > 0 && r == 0)
+		r = buf_append(ret_text, chunk, (size_t)got);
+	if (got < 0)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+static int mount_compact(struct target *target, kv_progress_fn *progress,
+			 void *ctx)
+{
+	return target_job_compact(mount_of(target)->root_fd, progress, ctx);
+}
+
+static int mount_check(struct target *target, fs_problem_fn *fn,
+		       kv_progress_fn *progress, void *ctx)
+{
+	return target_job_check(mount_of(target)->root_fd, fn, progress, ctx);
+}
+
+static const struct target_ops mount_ops = {
+	.close = mount_close,
+	.sync = mount_sync,
+	.root = mount_root,
+	.enter = mount_enter,
+	.leave = mount_leave,
+	.resume = mount_resume,
+	.lookup = mount_lookup,
+	.list = mount_list,
+	.make_dir = mount_make_dir,
+	.remove = mount_remove,
+	.remove_dir = mount_remove_dir,
+	.read_link = mount_read_link,
+	.lock = mount_lock,
+	.file_open = mount_file_open,
+	.file_read = mount_file_read,
+	.file_close = mount_file_close,
+	.draft_create = mount_draft_create,
+	.draft_inherit = mount_draft_inherit,
+	.draft_append = mount_draft_append,
+	.draft_publish = mount_draft_publish,
+	.draft_drop = mount_draft_drop,
+	.draft_end = mount_draft_end,
+	.report = mount_report,
+	.compact = mount_compact,
+	.check = mount_check,
+	.page_budget_max_bytes = PAGE_BUDGET_MAX_BYTES,
+	.page_budget_min_bytes = PAGE_BUDGET_MIN_BYTES,
+};
+
+/* Who may not ask has asked a kvfs all the same: others say ENOTTY. */
+static bool is_kvfs_root(int fd)
+{
+	struct kvfs_info info;
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_ino == FS_ROOT_INO &&
+	       (ioctl(fd, KVFS_IOC_INFO, &info) == 0 || errno == EPERM);
+}
+
+int target_mount_open(const char *point, enum target_access access,
+		      struct target **ret_target)
+{
+	struct target_mount *mount;
+	int fd;
+
+	fd = open(point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (!is_kvfs_root(fd)) {
+		close(fd);
+		return -ENOTTY;
+	}
+	mount = calloc(1, sizeof(*mount));
+	if (!mount) {
+		close(fd);
+		return -ENOMEM;
+	}
+	mount->target.ops = &mount_ops;
+	mount->target.access = access;
+	mount->root_fd = fd;
+	*ret_target = &mount->target;
+	return 0;
+}
