@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+# bash completion for kvctl(1)
+
+# Up to 200 keys, and directories, that begin as the word does.
+_kvctl_keys() {
+	local key
+	while IFS= read -r key; do
+		COMPREPLY+=("$key")
+	done < <(kvctl list --shallow --limit 200 --prefix "$cur" -- \
+		"$1" 2>/dev/null)
+	[[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]] &&
+		compopt -o nospace
+}
+
+_kvctl_options() {
+	case $1 in
+	get | exists) echo '--null -0' ;;
+	set) echo '--file -f' ;;
+	delete) echo '--recursive -r --null -0' ;;
+	list) echo '--prefix -p --from --after --to --limit -n --long -l
+		--json -j --directories -d --shallow -s --null -0' ;;
+	stat) echo '--json -j --null -0' ;;
+	stats | check | fsck) echo '--json -j' ;;
+	incr) echo '--by -b' ;;
+	create) echo '--block-size -b' ;;
+	cas) echo '--absent -a' ;;
+	umount) echo '--timeout -t' ;;
+	esac
+}
+
+# The first operand behind the command: the store.
+_kvctl_store() {
+	local i
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		--file | --prefix | --from | --after | --to | --limit | \
+			--timeout | --by | --block-size | -f | -p | -n | -t | -b) ((i++)) ;;
+		-?*) ;;
+		*)
+			printf '%s' "${COMP_WORDS[i]/#\~/$HOME}"
+			return
+			;;
+		esac
+	done
+}
+
+_kvctl() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local command=${COMP_WORDS[1]} store
+	local commands='get set delete list exists stat incr cas create stats health
+		compact check fsck umount version help'
+
+	COMPREPLY=()
+	if [[ $COMP_CWORD -eq 1 ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" \
+			-- "$cur")
+		return
+	fi
+	store=$(_kvctl_store)
+	case $prev in
+	--file | -f)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--prefix | -p | --from | --after | --to)
+		[[ -n $store ]] && _kvctl_keys "$store"
+		return
+		;;
+	--limit | -n | --timeout | -t | --by | --block-size | -b) return ;;
+	esac
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W \
+			"$(_kvctl_options "$command") --help" -- "$cur")
+	elif [[ $command == help ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
+	elif [[ -z $store ]]; then
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+	else
+		case $command in
+		get | set | delete | exists | stat | incr | cas) _kvctl_keys "$store" ;;
+		esac
+	fi
+}
+
+complete -F _kvctl kvctl

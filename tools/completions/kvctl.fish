@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+# fish completion for kvctl(1)
+
+# The operand behind the command: the store.
+function __kvctl_store
+    set -l words (commandline -opc)
+    set -l skip 0
+    for word in $words[3..-1]
+        if test $skip -eq 1
+            set skip 0
+            continue
+        end
+        switch $word
+            case --file --prefix --from --after --to --limit --timeout \
+                    --by --block-size -f -p -n -t -b
+                set skip 1
+            case '-?*'
+            case '*'
+                echo $word
+                return 0
+        end
+    end
+    return 1
+end
+
+# Up to 200 keys, and directories, that begin as the word does.
+function __kvctl_keys
+    set -l store (__kvctl_store)
+    or return
+    kvctl list --shallow --limit 200 --prefix (commandline -ct) \
+        -- $store 2>/dev/null
+end
+
+function __kvctl_in
+    set -l words (commandline -opc)
+    test (count $words) -ge 2; and contains -- $words[2] $argv
+end
+
+function __kvctl_wants_store
+    set -l words (commandline -opc)
+    test (count $words) -ge 2; and not __kvctl_in help version
+    and not __kvctl_store >/dev/null
+end
+
+set -l commands get set delete list exists stat incr cas create stats health \
+    compact check fsck umount version help
+
+complete -c kvctl -f
+complete -c kvctl -n '__fish_is_first_arg' -a get -d 'write values to standard output'
+complete -c kvctl -n '__fish_is_first_arg' -a set -d 'give keys their values'
+complete -c kvctl -n '__fish_is_first_arg' -a delete -d 'delete keys'
+complete -c kvctl -n '__fish_is_first_arg' -a list -d 'list keys in order'
+complete -c kvctl -n '__fish_is_first_arg' -a exists -d 'do keys exist?'
+complete -c kvctl -n '__fish_is_first_arg' -a stat -d 'all about keys but their values'
+complete -c kvctl -n '__fish_is_first_arg' -a incr -d 'add to a number'
+complete -c kvctl -n '__fish_is_first_arg' -a cas -d 'change a value if it is as expected'
+complete -c kvctl -n '__fish_is_first_arg' -a health -d 'is anything known to be wrong?'
+complete -c kvctl -n '__fish_is_first_arg' -a create -d 'make an empty store'
+complete -c kvctl -n '__fish_is_first_arg' -a stats -d 'counters of the store'
+complete -c kvctl -n '__fish_is_first_arg' -a compact -d 'give back disk space'
+complete -c kvctl -n '__fish_is_first_arg' -a 'check fsck' -d 'verify everything stored'
+complete -c kvctl -n '__fish_is_first_arg' -a umount -d 'unmount and wait for the daemon'
+complete -c kvctl -n '__fish_is_first_arg' -a version -d 'which version this is'
+complete -c kvctl -n '__fish_is_first_arg' -a help -d 'explain a command'
+complete -c kvctl -n '__fish_is_first_arg' -l version
+complete -c kvctl -l help -d 'what the command does'
+complete -c kvctl -n '__kvctl_in help' -a "$commands"
+
+complete -c kvctl -n '__kvctl_wants_store' -a '(__fish_complete_directories)'
+complete -c kvctl -n '__kvctl_in get set delete exists stat incr cas' -a '(__kvctl_keys)'
+
+complete -c kvctl -n '__kvctl_in get delete exists stat list' -s 0 -l null -d 'keys end in NUL'
+complete -c kvctl -n '__kvctl_in set' -s f -l file -rF -d 'the value is in this file'
+complete -c kvctl -n '__kvctl_in delete' -s r -l recursive -d 'directories, too'
+complete -c kvctl -n '__kvctl_in list' -s p -l prefix -x -a '(__kvctl_keys)' -d 'keys that begin so'
+complete -c kvctl -n '__kvctl_in list' -l from -x -a '(__kvctl_keys)' -d 'begin at this key'
+complete -c kvctl -n '__kvctl_in list' -l after -x -a '(__kvctl_keys)' -d 'begin behind this key'
+complete -c kvctl -n '__kvctl_in list' -l to -x -a '(__kvctl_keys)' -d 'end before this key'
+complete -c kvctl -n '__kvctl_in list' -s n -l limit -x -d 'no more than that many'
+complete -c kvctl -n '__kvctl_in list' -s l -l long -d 'mode, owner, size, time'
+complete -c kvctl -n '__kvctl_in list' -s d -l directories -d 'directories, too'
+complete -c kvctl -n '__kvctl_in list' -s s -l shallow -d 'enter no directory'
+complete -c kvctl -n '__kvctl_in list stat stats check fsck' -s j -l json -d 'as JSON'
+complete -c kvctl -n '__kvctl_in umount' -s t -l timeout -x -d 'wait so many seconds'
+complete -c kvctl -n '__kvctl_in incr' -s b -l by -x -d 'add this'
+complete -c kvctl -n '__kvctl_in cas' -s a -l absent -d 'expect no such key'
+complete -c kvctl -n '__kvctl_in create' -s b -l block-size -x -d '4K to 1M'
