@@ -6,9 +6,9 @@
  *
  * 1. A manifest is decoded whole or refused: any byte too many, any count that
  *    the bytes cannot hold, any order broken is damage.
- * 2. A version or an incompatible flag that this program does not know is
- *    refused before anything behind it is looked at, checksum included: a newer
- *    format may keep its checksum elsewhere.
+ * 2. The checksum comes first: a flipped bit in the version is damage, and not
+ *    a store of the future. So a future version keeps magic and checksum where
+ *    they are; a version or a flag that is not known is refused.
  */
 
 #include "engine/manifest.h"
@@ -180,10 +180,7 @@ static int get_head(struct reader *r, struct slice bytes, struct manifest *m)
 	r->end -= 4;
 	crc = get_u32(&tail);
 	if (crc != crc32_update(0, bytes.data, bytes.size - 4))
-		return version > MANIFEST_FORMAT_VERSION &&
-				       version < 256 ?
-			       -EPROTONOSUPPORT :
-			       -EUCLEAN;
+		return -EUCLEAN;
 	if (version != MANIFEST_FORMAT_VERSION || incompatible ||
 	    (flags & ~MANIFEST_FLAGS_KNOWN))
 		return -EPROTONOSUPPORT;
