@@ -9,8 +9,10 @@
  *    when the spare has: as pieces leave the first chunk, and at some point
  *    all go to the spare, those in the spare are no more than all, thus n.
  *
- * Chunks grow with the arena, so that a small one wastes little and a large
- * one asks malloc seldom.
+ * Chunks grow with the arena, so that a small one wastes little, and become
+ * huge pages in a large one: one that is searched at random spends a good part
+ * of its time on translating addresses else. That is a hint, and nothing
+ * depends on its being taken.
  */
 
 #include "engine/arena.h"
@@ -18,9 +20,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #define CHUNK_SIZE_MIN (16u << 10)
-#define CHUNK_SIZE_MAX (1u << 20)
+/* A huge page, of x86-64 and of most arm64. */
+#define CHUNK_SIZE_MAX (2u << 20)
 
 struct arena_chunk {
 	struct arena_chunk *next;
@@ -56,38 +60,48 @@ static size_t arena_left(const struct arena *arena)
 	return arena->at ? (size_t)(arena->end - arena->at) : 0;
 }
 
+/* Of `size` bytes at least, header included. */
 static struct arena_chunk *chunk_new(size_t size)
 {
+	size_t align = size < CHUNK_SIZE_MAX ? ARENA_ALIGN_MAX : CHUNK_SIZE_MAX;
 	struct arena_chunk *chunk;
-	size_t whole;
 
-	if (__builtin_add_overflow(size, CHUNK_HEADER + ARENA_ALIGN_MAX - 1,
-				   &whole))
+	if (__builtin_add_overflow(size, align - 1, &size))
 		return NULL;
-	whole &= ~(size_t)(ARENA_ALIGN_MAX - 1);
-	chunk = aligned_alloc(ARENA_ALIGN_MAX, whole);
+	size &= ~(align - 1);
+	chunk = aligned_alloc(align, size);
 	if (!chunk)
 		return NULL;
+	if (align == CHUNK_SIZE_MAX)
+		(void)madvise(chunk, size, MADV_HUGEPAGE);
 	chunk->next = NULL;
-	chunk->size = whole - CHUNK_HEADER;
+	chunk->size = size - CHUNK_HEADER;
 	return chunk;
+}
+
+/* The size of the next chunk, header included, unless more is asked for. */
+static size_t arena_chunk_size(const struct arena *arena)
+{
+	size_t size = arena->used_bytes / 4;
+
+	if (size < CHUNK_SIZE_MIN)
+		return CHUNK_SIZE_MIN;
+	return size < CHUNK_SIZE_MAX / 2 ? size : CHUNK_SIZE_MAX;
 }
 
 int arena_reserve(struct arena *arena, size_t size_bytes)
 {
-	size_t size = arena->used_bytes / 8;
+	size_t size = arena_chunk_size(arena);
 	struct arena_chunk *chunk;
+	size_t least;
 
 	if (size_bytes <= arena_left(arena))
 		return 0;
 	if (arena->spare && size_bytes <= arena->spare->size)
 		return 0;
-	if (size < CHUNK_SIZE_MIN)
-		size = CHUNK_SIZE_MIN;
-	if (size > CHUNK_SIZE_MAX)
-		size = CHUNK_SIZE_MAX;
-	size -= CHUNK_HEADER;
-	chunk = chunk_new(size > size_bytes ? size : size_bytes);
+	if (__builtin_add_overflow(size_bytes, CHUNK_HEADER, &least))
+		return -ENOMEM;
+	chunk = chunk_new(size > least ? size : least);
 	if (!chunk)
 		return -ENOMEM;
 	free(arena->spare);

@@ -81,20 +81,43 @@ int tree_reserve(struct tree *tree, size_t count, size_t key_bytes)
 	return error;
 }
 
-struct tree_entry *tree_find(const struct tree *tree, struct slice key)
+/*
+ * Goes from an inner node to its child that has `key` if anyone has, and makes
+ * that ready for a search.
+ */
+static struct tree_node *tree_go_down(const struct tree_node *node,
+				      struct slice key, unsigned int *ret_at)
+{
+	unsigned int at = tree_node_descend(node, key);
+	struct tree_node *child = node->children[at];
+
+	tree_node_prefetch(child);
+	*ret_at = at;
+	return child;
+}
+
+/* The leaf that has `key` if anyone has, or NULL while there are none. */
+static const struct tree_node *tree_leaf(const struct tree *tree,
+					 struct slice key)
 {
 	const struct tree_node *node = tree->root;
 	unsigned int at;
+
+	while (node && !node->leaf)
+		node = tree_go_down(node, key, &at);
+	return node;
+}
+
+struct tree_entry *tree_find(const struct tree *tree, struct slice key)
+{
+	const struct tree_node *leaf = tree_leaf(tree, key);
+	unsigned int at;
 	bool equal;
 
-	if (!node)
+	if (!leaf)
 		return NULL;
-	while (!node->leaf) {
-		node = node->children[tree_node_descend(node, key)];
-		tree_node_prefetch(node);
-	}
-	at = tree_node_search(node, key, &equal);
-	return equal ? node->entries[at] : NULL;
+	at = tree_node_search(leaf, key, &equal);
+	return equal ? leaf->entries[at] : NULL;
 }
 
 static struct tree_entry *tree_entry_new(struct tree *tree, struct slice key)
@@ -173,10 +196,9 @@ struct tree_entry *tree_insert(struct tree *tree, struct slice key,
 		tree->root = tree_node_new(&tree->nodes, true);
 		tree->level_nodes[tree->height++] = 1;
 	}
-	for (node = tree->root; !node->leaf; node = node->children[at]) {
-		at = tree_node_descend(node, key);
-		tree_node_prefetch(node->children[at]);
-		path[depth++] = (struct tree_step){ node, at };
+	for (node = tree->root; !node->leaf;) {
+		path[depth].node = node;
+		node = tree_go_down(node, key, &path[depth++].at);
 	}
 	at = tree_node_search(node, key, &equal);
 	*ret_new = !equal;
@@ -190,18 +212,16 @@ struct tree_entry *tree_insert(struct tree *tree, struct slice key,
 struct tree_position tree_seek(const struct tree *tree, struct slice key,
 			       bool after)
 {
-	const struct tree_node *node = tree->root;
+	const struct tree_node *leaf = tree_leaf(tree, key);
 	unsigned int at;
 	bool equal;
 
-	if (!node)
+	if (!leaf)
 		return (struct tree_position){ 0 };
-	while (!node->leaf)
-		node = node->children[tree_node_descend(node, key)];
-	at = tree_node_search(node, key, &equal);
+	at = tree_node_search(leaf, key, &equal);
 	if (equal && after)
 		at++;
-	if (at == node->count)
-		return (struct tree_position){ node->right, 0 };
-	return (struct tree_position){ node, at };
+	if (at == leaf->count)
+		return (struct tree_position){ leaf->right, 0 };
+	return (struct tree_position){ leaf, at };
 }

@@ -71,9 +71,15 @@ static uint64_t key_part(const uint8_t *key, size_t key_size, size_t from)
 		memcpy(&part, key + from, PART_SIZE);
 		return be64toh(part);
 	}
-	for (size_t i = 0; i < left; i++)
-		part |= (uint64_t)key[from + i] << (56 - 8 * i);
-	return part;
+	if (left == 0)
+		return 0;
+	/* The last eight bytes, pushed left: quicker than one by one. */
+	if (key_size >= PART_SIZE) {
+		memcpy(&part, key + key_size - PART_SIZE, PART_SIZE);
+		return be64toh(part) << 8 * (PART_SIZE - left);
+	}
+	memcpy(&part, key + from, left);
+	return be64toh(part);
 }
 
 /* The bytes that two stretches of memory begin with alike. */
@@ -132,11 +138,14 @@ static unsigned int count_below(const uint64_t *numbers, unsigned int count,
 
 	if (count == 0)
 		return 0;
-	/* Halving without branches: which way to go cannot be predicted. */
+	/*
+	 * Halving without branches, for which way to go cannot be predicted:
+	 * a mask, as compilers make a branch of a choice.
+	 */
 	while (count > 1) {
 		unsigned int half = count / 2;
 
-		base += base[half - 1] < number ? half : 0;
+		base += half & -(unsigned int)(base[half - 1] < number);
 		count -= half;
 	}
 	return (unsigned int)(base - numbers) + (*base < number);
