@@ -55,7 +55,8 @@ static int each_on_stdin(struct invocation *inv, input_key_fn *fn, void *ctx)
 		worst = worse(worst, r);
 	}
 	if (r < 0)
-		report_errno(r, "standard input");
+		report_errno(interrupt_seen() ? -ECANCELED : r,
+			     "standard input");
 	else
 		r = worst;
 out:

@@ -38,8 +38,6 @@ const char *report_text(int error)
 		return "damaged";
 	case ENOTCONN:
 		return "mounted, but its daemon is dead (unmount it)";
-	case ECANCELED:
-		return "interrupted";
 	default:
 		return strerror(error);
 	}
@@ -96,6 +94,8 @@ void report_errno(int error, const char *format, ...)
 	va_list args;
 	size_t used;
 
+	if (error == ECANCELED || error == -ECANCELED)
+		return;
 	va_start(args, format);
 	vsnprintf(message, room, format, args);
 	va_end(args);

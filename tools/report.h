@@ -10,7 +10,8 @@
 __attribute__((format(printf, 1, 2))) void report_error(const char *format,
 							...);
 
-/* Prints "kvctl: MESSAGE: what the errno `error` (positive or negative) is". */
+/* Prints "kvctl: MESSAGE: what the errno `error` (positive or negative) is".
+ * Not for -ECANCELED: that a signal came is said once, at the end. */
 __attribute__((format(printf, 2, 3))) void
 report_errno(int error, const char *format, ...);
 

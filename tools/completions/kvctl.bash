@@ -4,12 +4,15 @@
 # Up to 200 keys, and directories, that begin as the word does.
 _kvctl_keys() {
 	local key
+	# Readline quotes what it inserts, as it does with file names.
+	compopt -o filenames
 	while IFS= read -r key; do
 		COMPREPLY+=("$key")
-	done < <(kvctl list --shallow --limit 200 --prefix "$cur" -- \
+	done < <(kvctl list --shallow --limit 200 --prefix "${cur//\\/}" -- \
 		"$1" 2>/dev/null)
-	[[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]] &&
+	if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]]; then
 		compopt -o nospace
+	fi
 }
 
 _kvctl_options() {

@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# A command that is interrupted ends soon, says so in one line, and leaves
+# nothing half done.
+. "$(dirname "$0")/lib.sh"
+
+# interrupted PID: it ends with an error and one line.
+interrupted() {
+	status=0
+	wait "$1" || status=$?
+	[ "$status" -eq 2 ] || fail "exit status $status"
+	[ "$(cat "$work/err")" = 'kvctl: interrupted' ] || fail 'not one line'
+}
+
+# A draft is there: the first part is in the log.
+draft_exists() {
+	grep -qaF 'the first part' "$store"/*.seg
+}
+
+# A delete of k has begun: k is gone, or who deletes has the store.
+delete_began() {
+	if [ "$mode" = mount ]; then
+		[ ! -e "$target/k" ]
+	else
+		grep -q ":$(stat -c %i "$store/LOCK") " /proc/locks
+	fi
+}
+
+body() {
+	expect 0 set "$target" k old
+	rm -f "$work/pipe"
+	mkfifo "$work/pipe"
+	"$kvctl" set "$target" k - <"$work/pipe" >"$work/out" 2>"$work/err" &
+	pid=$!
+	exec 3>"$work/pipe"
+	printf 'the first part' >&3
+	until draft_exists; do
+		kill -0 "$pid" || fail 'it ended'
+	done
+	kill -TERM "$pid"
+	interrupted "$pid"
+	exec 3>&-
+	value_is k old
+	expect 0 list "$target"
+	out_is k
+
+	"$kvctl" delete "$target" - <"$work/pipe" >"$work/out" 2>"$work/err" &
+	pid=$!
+	exec 3>"$work/pipe"
+	echo k >&3
+	until delete_began; do
+		kill -0 "$pid" || fail 'it ended'
+	done
+	kill -TERM "$pid"
+	interrupted "$pid"
+	exec 3>&-
+}
+
+on_both body
