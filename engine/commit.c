@@ -38,6 +38,8 @@ struct commit_op {
 	bool deletion;
 	bool compressed;
 	bool skipped;         /* the deletion of an absent key */
+	bool existed;         /* deletion: old is what it deletes */
+	struct place old;
 	struct place place;
 };
 
@@ -90,11 +92,24 @@ static int commit_compress(struct kv *kv, struct commit *commit)
 	return 0;
 }
 
-static int commit_prepare(struct kv *kv, struct commit *commit,
-			  const struct kv_batch *batch)
+/* Not zeroed as a whole: most of it is room that most commits do not use. */
+static void commit_init(struct commit *commit)
 {
 	commit->ops = commit->small;
 	commit->iov = commit->small_iov;
+	commit->count = 0;
+	commit->written_count = 0;
+	commit->last_written = 0;
+	commit->size_max = 0;
+	commit->key_bytes = 0;
+	commit->stored = (struct buf){ 0 };
+	commit->iov_count = 0;
+	commit->size_bytes = 0;
+	commit->last_lsn = 0;
+}
+
+static int commit_load(struct commit *commit, const struct kv_batch *batch)
+{
 	if (batch->count > SMALL_BATCH) {
 		commit->ops = calloc(batch->count, sizeof(*commit->ops));
 		commit->iov = calloc(2 * batch->count + 1,
@@ -110,7 +125,7 @@ static int commit_prepare(struct kv *kv, struct commit *commit,
 			.raw_size = batch->ops[i].value.size,
 			.deletion = batch->ops[i].deletion,
 		};
-	return kv->options.compress_level ? commit_compress(kv, commit) : 0;
+	return 0;
 }
 
 static void commit_release(struct commit *commit)
@@ -141,9 +156,7 @@ static bool set_before(const struct commit *commit, size_t i)
 static void commit_resolve(struct kv *kv, struct commit *commit)
 	REQUIRES(kv->write_lock)
 {
-	struct view *view = kv_view_acquire(kv);
 	bool sets = false;
-	struct place old;
 	int result;
 
 	for (size_t i = 0; i < commit->count; i++) {
@@ -152,8 +165,11 @@ static void commit_resolve(struct kv *kv, struct commit *commit)
 		if (op->deletion) {
 			/* A run that cannot be read may hold the key: then a
 			 * tombstone too many is the safe side. */
-			result = view_find(view, op->key, false, &old, NULL);
-			if ((result == 1 || (result == 0 && old.tombstone)) &&
+			result = view_find(kv->view, op->key, false, &op->old,
+					   NULL);
+			op->existed = result == 0;
+			if ((result == 1 ||
+			     (result == 0 && op->old.tombstone)) &&
 			    !(sets && set_before(commit, i)))
 				op->skipped = true;
 		} else {
@@ -167,7 +183,6 @@ static void commit_resolve(struct kv *kv, struct commit *commit)
 		commit->size_max += RECORD_HEAD_MAX + op->key.size +
 				    op->value.size;
 	}
-	view_unref(view);
 }
 
 /* Bytes in the staging buffer become one piece of the write. */
@@ -247,7 +262,6 @@ static void commit_encode_op(struct kv *kv, struct commit *commit, size_t i)
 static int commit_append(struct kv *kv, struct commit *commit)
 	REQUIRES(kv->write_lock)
 {
-	struct view *view;
 	size_t staged = RECORD_HEAD_MAX;
 	int error;
 
@@ -262,10 +276,8 @@ static int commit_append(struct kv *kv, struct commit *commit)
 	error = buf_reserve(&kv->staging, staged);
 	if (error)
 		return error;
-	view = kv_view_acquire(kv);
-	error = memtable_reserve(view->active, commit->written_count,
+	error = memtable_reserve(kv->view->active, commit->written_count,
 				 commit->key_bytes);
-	view_unref(view);
 	if (!error)
 		error = log_make_room(kv, RECORD_HEAD_MAX + commit->size_max);
 	if (error)
@@ -282,7 +294,7 @@ static int commit_append(struct kv *kv, struct commit *commit)
 static void commit_apply(struct kv *kv, struct commit *commit)
 	REQUIRES(kv->write_lock)
 {
-	struct view *view = kv_view_acquire(kv);
+	const struct view *view = kv->view;
 
 	kv->marked_lsn = atomic_load(&kv->durable_lsn);
 	memtable_begin(view->active);
@@ -294,9 +306,12 @@ static void commit_apply(struct kv *kv, struct commit *commit)
 		if (op->skipped)
 			continue;
 		result = memtable_put(view->active, op->key, &op->place, &old);
-		if (!result) {
-			result = view_find(view, op->key, true, &old, NULL);
-			result = result == 0 ? 1 : 0;
+		if (!result && op->deletion) {
+			result = op->existed;
+			old = op->old;
+		} else if (!result) {
+			result = view_find(view, op->key, true, &old, NULL) ==
+				 0;
 		}
 		kv_account(kv, op->key, &op->place, result ? &old : NULL);
 		counter_add(op->deletion ? &kv->counters.deletes :
@@ -309,7 +324,6 @@ static void commit_apply(struct kv *kv, struct commit *commit)
 	atomic_store(&kv->last_lsn, commit->last_lsn);
 	counter_add(&kv->counters.commits, 1);
 	counter_add(&kv->counters.append_bytes, commit->size_bytes);
-	view_unref(view);
 }
 
 /*
@@ -319,10 +333,8 @@ static void commit_apply(struct kv *kv, struct commit *commit)
 static void commit_keep_budget(struct kv *kv) REQUIRES(kv->write_lock)
 {
 	for (;;) {
-		struct view *view = kv_view_acquire(kv);
-		size_t size = memtable_size_bytes(view->active);
+		size_t size = memtable_size_bytes(kv->view->active);
 
-		view_unref(view);
 		if (size < kv->memtable_budget_bytes)
 			return;
 		background_want_flush(kv);
@@ -333,37 +345,65 @@ static void commit_keep_budget(struct kv *kv) REQUIRES(kv->write_lock)
 	}
 }
 
-int kv_commit(struct kv *kv, const struct kv_batch *batch, unsigned int flags,
-	      uint64_t *ret_lsn)
+/* With the changes in commit->ops. *ret_lsn may be NULL. */
+static int commit_run(struct kv *kv, struct commit *commit, uint64_t *ret_lsn)
 {
-	struct commit commit = { 0 };
 	uint64_t lsn;
-	int error = kv_writable(kv);
+	int error = 0;
 
-	(void)flags;
+	if (kv->options.compress_level)
+		error = commit_compress(kv, commit);
 	if (error)
 		return error;
-	error = commit_prepare(kv, &commit, batch);
-	if (error)
-		goto out;
 	mutex_lock(&kv->write_lock);
 	error = kv_writable(kv);
 	if (!error)
-		commit_resolve(kv, &commit);
-	if (!error && commit.written_count)
-		error = commit_append(kv, &commit);
-	if (!error && commit.written_count) {
-		commit_apply(kv, &commit);
+		commit_resolve(kv, commit);
+	if (!error && commit->written_count)
+		error = commit_append(kv, commit);
+	if (!error && commit->written_count) {
+		commit_apply(kv, commit);
 		commit_keep_budget(kv);
 	}
 	lsn = atomic_load(&kv->last_lsn);
 	mutex_unlock(&kv->write_lock);
-	if (!error && commit.written_count &&
+	if (!error && commit->written_count &&
 	    kv->options.durability == KV_DURABILITY_ALWAYS)
 		error = kv_sync(kv, lsn);
 	if (!error && ret_lsn)
 		*ret_lsn = lsn;
-out:
+	return error;
+}
+
+int kv_commit(struct kv *kv, const struct kv_batch *batch, unsigned int flags,
+	      uint64_t *ret_lsn)
+{
+	struct commit commit;
+	int error;
+
+	(void)flags;
+	commit_init(&commit);
+	error = commit_load(&commit, batch);
+	if (!error)
+		error = commit_run(kv, &commit, ret_lsn);
+	commit_release(&commit);
+	return error;
+}
+
+/* A batch of one, without making one. */
+static int commit_one(struct kv *kv, const struct commit_op *op,
+		      uint64_t *ret_lsn, bool *ret_written)
+{
+	struct commit commit;
+	int error;
+
+	if (op->key.size > KV_KEY_MAX || op->value.size > KV_VALUE_MAX)
+		return -EINVAL;
+	commit_init(&commit);
+	commit.ops[commit.count++] = *op;
+	error = commit_run(kv, &commit, ret_lsn);
+	if (ret_written)
+		*ret_written = commit.written_count != 0;
 	commit_release(&commit);
 	return error;
 }
@@ -371,25 +411,18 @@ out:
 int kv_set(struct kv *kv, struct slice key, struct slice value,
 	   uint64_t *ret_lsn)
 {
-	struct kv_batch batch = { 0 };
-	int error = kv_batch_set(&batch, key, value);
+	struct commit_op op = { .key = key,
+				.value = value,
+				.raw_size = value.size };
 
-	if (!error)
-		error = kv_commit(kv, &batch, 0, ret_lsn);
-	kv_batch_release(&batch);
-	return error;
+	return commit_one(kv, &op, ret_lsn, NULL);
 }
 
 int kv_delete(struct kv *kv, struct slice key, uint64_t *ret_lsn)
 {
-	struct kv_batch batch = { 0 };
-	int result = kv_exists(kv, NULL, key);
+	struct commit_op op = { .key = key, .deletion = true };
+	bool written;
+	int error = commit_one(kv, &op, ret_lsn, &written);
 
-	if (result)
-		return result;
-	result = kv_batch_delete(&batch, key);
-	if (!result)
-		result = kv_commit(kv, &batch, KV_COMMIT_RESERVED, ret_lsn);
-	kv_batch_release(&batch);
-	return result;
+	return error ? error : !written;
 }
