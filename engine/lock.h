@@ -72,9 +72,22 @@ static inline void mutex_unlock(struct mutex *m) RELEASES(m)
 	lock_checked(pthread_mutex_unlock(&m->os));
 }
 
+/*
+ * A waiting writer comes before new readers: by default readers who come and go
+ * without a gap keep writers out for good. So a thread that holds the lock for
+ * reading must not ask for it again.
+ */
 static inline void rwlock_init(struct rwlock *l)
 {
-	lock_checked(pthread_rwlock_init(&l->os, NULL));
+	pthread_rwlockattr_t attr;
+
+	lock_checked(pthread_rwlockattr_init(&attr));
+#ifdef __GLIBC__
+	lock_checked(pthread_rwlockattr_setkind_np(
+		&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP));
+#endif
+	lock_checked(pthread_rwlock_init(&l->os, &attr));
+	lock_checked(pthread_rwlockattr_destroy(&attr));
 }
 
 static inline void rwlock_release(struct rwlock *l)

@@ -3,15 +3,18 @@
 /*
  * What the memtable costs: nanoseconds for a put of a new key, a put over an
  * existing one, a get that hits and one that misses, and one entry of a scan,
- * on keys of several shapes in several orders. The figures are of use beside
- * each other, in one run on one machine.
+ * on keys of several shapes in several orders; then what puts cost beside
+ * threads that do nothing but get. The figures are of use beside each other,
+ * in one run on one machine.
  *
  *	memtable-bench [KEYS [SHAPE]]
  */
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +24,7 @@
 #include "engine/memtable.h"
 
 #define KEY_ROOM 64
+#define READERS_MAX 4
 
 struct bench_key {
 	uint8_t size;
@@ -98,12 +102,18 @@ static const struct shape shapes[] = {
 	{ "u64 B u64", make_block },
 };
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Of this thread's processor time: others on the machine count less. */
+static uint64_t now_ns(void)
+{
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static uint64_t random_next(uint64_t *state)
@@ -130,21 +140,25 @@ static struct slice key_slice(const struct bench_key *key)
 	return slice_of(key->bytes, key->size);
 }
 
+static void put_one(struct memtable *memtable, const struct bench_key *key,
+		    uint64_t offset)
+{
+	struct place old, place = { .offset = offset, .size_bytes = 100 };
+
+	if (memtable_reserve(memtable, 1, key->size)) {
+		fprintf(stderr, "memtable-bench: out of memory\n");
+		exit(2);
+	}
+	memtable_put(memtable, key_slice(key), &place, &old);
+}
+
 static double put_all(struct memtable *memtable, const struct bench_key *keys,
 		      size_t count)
 {
 	uint64_t start = now_ns();
 
-	for (size_t i = 0; i < count; i++) {
-		struct place old, place = { .offset = i, .size_bytes = 100 };
-		struct slice key = key_slice(&keys[i]);
-
-		if (memtable_reserve(memtable, 1, key.size)) {
-			fprintf(stderr, "memtable-bench: out of memory\n");
-			exit(2);
-		}
-		memtable_put(memtable, key, &place, &old);
-	}
+	for (size_t i = 0; i < count; i++)
+		put_one(memtable, &keys[i], i);
 	return (double)(now_ns() - start) / (double)count;
 }
 
@@ -210,12 +224,89 @@ static void bench_shape(const struct shape *shape, struct bench_key *keys,
 	memtable_unref(memtable);
 }
 
+struct bench_reader {
+	pthread_t thread;
+	struct memtable *memtable;
+	const struct bench_key *keys;
+	size_t count, get_count;
+	atomic_bool *stop;
+};
+
+static void *reader_run(void *argument)
+{
+	struct bench_reader *reader = argument;
+	struct place place;
+
+	while (!atomic_load_explicit(reader->stop, memory_order_relaxed)) {
+		size_t i = reader->get_count++ % reader->count;
+
+		memtable_get(reader->memtable, key_slice(&reader->keys[i]),
+			     &place);
+	}
+	return NULL;
+}
+
+/* Puts over existing keys while readers do nothing but get; wall time. */
+static void bench_readers(struct memtable *memtable,
+			  const struct bench_key *keys, size_t count,
+			  size_t reader_count)
+{
+	struct bench_reader readers[READERS_MAX];
+	atomic_bool stop = false;
+	uint64_t start, longest = 0;
+	size_t got = 0;
+
+	for (size_t i = 0; i < reader_count; i++) {
+		readers[i] = (struct bench_reader){
+			.memtable = memtable,
+			.keys = keys + i * (count / READERS_MAX),
+			.count = count / READERS_MAX,
+			.stop = &stop,
+		};
+		if (pthread_create(&readers[i].thread, NULL, reader_run,
+				   &readers[i]))
+			exit(2);
+	}
+	start = clock_ns(CLOCK_MONOTONIC);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t one = clock_ns(CLOCK_MONOTONIC);
+
+		put_one(memtable, &keys[i], i);
+		one = clock_ns(CLOCK_MONOTONIC) - one;
+		if (one > longest)
+			longest = one;
+	}
+	start = clock_ns(CLOCK_MONOTONIC) - start;
+	atomic_store(&stop, true);
+	for (size_t i = 0; i < reader_count; i++) {
+		pthread_join(readers[i].thread, NULL);
+		got += readers[i].get_count;
+	}
+	printf("%zu readers: put %.0f ns, the longest %.0f us; get %.0f ns\n",
+	       reader_count, (double)start / (double)count,
+	       (double)longest / 1e3, got ? (double)start / (double)got : 0.0);
+}
+
+static void bench_concurrency(struct bench_key *keys, size_t count)
+{
+	struct memtable *memtable = memtable_new();
+
+	for (size_t i = 0; i < count; i++)
+		make_name(&keys[i], i, false);
+	shuffle(keys, count, 1);
+	put_all(memtable, keys, count);
+	printf("\nputs beside readers, wall time:\n");
+	for (size_t n = 0; n <= READERS_MAX; n = n ? 2 * n : 1)
+		bench_readers(memtable, keys, count, n);
+	memtable_unref(memtable);
+}
+
 int main(int argc, char **argv)
 {
 	size_t count = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000000;
 	struct bench_key *keys;
 
-	if (count == 0 || argc > 3) {
+	if (count < READERS_MAX || argc > 3) {
 		fprintf(stderr, "usage: memtable-bench [KEYS [SHAPE]]\n");
 		return 2;
 	}
@@ -231,6 +322,8 @@ int main(int argc, char **argv)
 		bench_shape(&shapes[i], keys, count, true);
 		bench_shape(&shapes[i], keys, count, false);
 	}
+	if (argc <= 2)
+		bench_concurrency(keys, count < 200000 ? count : 200000);
 	free(keys);
 	return 0;
 }
