@@ -176,6 +176,7 @@ static void source_fill_locked(struct memtable_source *ms)
 	unsigned int count = 0;
 
 	while (count < ms->wanted && (entry = tree_at(ms->position))) {
+		tree_prefetch_ahead(ms->position);
 		ms->entries[count++] = (struct index_entry){
 			.key = tree_entry_key(entry),
 			.place = tree_entry_place(entry),
