@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The bytes of a run file: the footer, the headers of its blocks and pages, the
+ * entries in them. Mirrored encode and decode; nothing else in the engine knows
+ * an offset in a run. FORMAT.md is the description.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/buf.h"
+#include "engine/codec.h"
+#include "engine/place.h"
+#include "engine/run.h"
+
+#define RUN_FORMAT_VERSION 1u
+#define RUN_PAGE_BYTES 4096u
+#define RUN_BLOCK_HEADER_BYTES 24u
+/*
+ * Every so many entries one has its whole key, and its offset in a table. An
+ * index is small, so it can afford more of them and be searched faster.
+ */
+#define RUN_LEAF_INTERVAL 16u
+#define RUN_INDEX_INTERVAL 4u
+#define RUN_RESTART_BYTES 2u
+/* 33 pages hold two index entries with keys of 64 KiB - 1. */
+#define RUN_BLOCK_PAGES_MAX 33u
+#define RUN_LEVELS_MAX 48u
+/* A filter page: a header, as long as a line of the filter, then lines. */
+#define RUN_FILTER_HEADER_BYTES 64u
+#define RUN_FILTER_PAGE_LINES 63u
+/* Upper bounds of an entry's parts beside the bytes of its key. */
+#define RUN_ENTRY_HEAD_MAX (2 * VARINT_MAX_BYTES)
+#define RUN_ENTRY_BODY_MAX (1 + 3 * sizeof(uint64_t))
+
+enum run_block_kind {
+	RUN_LEAF = 1,
+	RUN_INDEX = 2,
+	RUN_FILTER = 3,
+	RUN_FOOTER = 4,
+};
+
+/* What every checksum of the run begins with: see run_checksum. */
+uint32_t run_seed(const struct run_identity *identity);
+
+/*
+ * Stores the checksum of a block or page that is to stand at page_number. It
+ * covers the identity of the run, the page number and all of the bytes but its
+ * own four: a block is valid in one place only.
+ */
+void run_checksum_store(uint32_t seed, uint64_t page_number, uint8_t *bytes,
+			size_t size);
+/* 0 or -EBADMSG. */
+int run_checksum_verify(uint32_t seed, uint64_t page_number,
+			struct slice bytes);
+
+struct run_footer {
+	struct run_identity identity;
+	uint64_t entry_count; /* tombstones included */
+	uint64_t tombstone_count;
+	uint64_t leaf_count; /* blocks, of any number of pages */
+	uint64_t index_count;
+	uint64_t block_pages; /* pages [0, block_pages) are leaves and index */
+	uint64_t root_page;   /* 0 when there is no entry */
+	uint64_t filter_line_count; /* 0: no filter */
+	uint32_t level_count;       /* 0: no entry; 1: the root is a leaf */
+};
+
+/* Pages that filter lines take. */
+uint64_t run_filter_pages(uint64_t line_count);
+
+void run_footer_encode(const struct run_footer *footer,
+		       uint8_t ret_page[RUN_PAGE_BYTES]);
+/*
+ * Decodes the page at page_number, the last one of the file, and checks it
+ * against the identity and that number. 0, -EUCLEAN, -EPROTONOSUPPORT.
+ */
+int run_footer_decode(const uint8_t page[RUN_PAGE_BYTES], uint64_t page_number,
+		      const struct run_identity *identity,
+		      struct run_footer *ret_footer);
+
+/* A leaf, an index block or a filter page, its header taken apart. */
+struct run_block {
+	const uint8_t *bytes; /* borrowed; the whole block */
+	size_t size;
+	size_t end;              /* where the entries (or filter lines) end */
+	uint64_t base;           /* what the first entry is counted from */
+	const uint8_t *restarts; /* their offsets; set by decode */
+	unsigned int restart_count;
+	unsigned int interval; /* entries from one restart to the next */
+	enum run_block_kind kind;
+	unsigned int level; /* 0: leaf */
+	unsigned int count; /* of entries or lines, at least 1 */
+};
+
+/*
+ * The page count that the header on a block's first page states. To be
+ * verified: it is needed to find the bytes that the checksum covers.
+ */
+unsigned int run_block_pages(const uint8_t *page);
+
+/*
+ * Writes header fields but the checksum. size is whole pages; bytes, size, end,
+ * base, kind, level and count are taken from the block.
+ */
+void run_block_header_encode(const struct run_block *block,
+			     uint8_t ret_bytes[RUN_BLOCK_HEADER_BYTES]);
+/*
+ * 0 or -EUCLEAN. Does not verify the checksum, and does not need it: whatever
+ * the bytes are, all that is decoded afterwards stays inside them.
+ */
+int run_block_decode(struct slice bytes, struct run_block *ret_block);
+
+static inline unsigned int run_interval_of(enum run_block_kind kind)
+{
+	return kind == RUN_LEAF ? RUN_LEAF_INTERVAL : RUN_INDEX_INTERVAL;
+}
+
+static inline unsigned int run_restart_count(enum run_block_kind kind,
+					     unsigned int entry_count)
+{
+	unsigned int interval = run_interval_of(kind);
+
+	return (entry_count + interval - 1) / interval;
+}
+
+/* The table of `count` restarts takes the last bytes of the block. */
+void run_restarts_encode(uint8_t *bytes, size_t size, const uint16_t *offsets,
+			 size_t count);
+
+/* What the table says: not to be trusted to be within the block. */
+static inline size_t run_restart_decode(const struct run_block *block,
+					size_t index)
+{
+	uint16_t v;
+
+	memcpy(&v, block->restarts + index * RUN_RESTART_BYTES, sizeof(v));
+	return le16toh(v);
+}
+
+/*
+ * An entry: head, bytes of the key that it does not share with the key before,
+ * body. The body of a leaf entry is a place, of an index entry a child page.
+ *
+ * The decoders are inline, and their rare cases take a copy of the reader: so
+ * that it stays in registers in the loops of a lookup, a third of whose time
+ * this is.
+ */
+#define RUN_INLINE inline __attribute__((always_inline))
+
+struct run_entry_head {
+	size_t shared;       /* bytes of the previous key */
+	struct slice suffix; /* and what follows them in this one */
+};
+
+/* Puts what stands before the suffix. */
+void run_entry_head_encode(struct writer *w, const struct run_entry_head *head);
+
+/* Any head; the decoder below has the usual one inline. */
+struct run_entry_head run_entry_head_decode_any(struct reader *r);
+
+static RUN_INLINE struct run_entry_head run_entry_head_decode(struct reader *r)
+{
+	const uint8_t *p = r->at;
+	size_t left = reader_left(r);
+	struct run_entry_head head;
+
+	if (left >= 2 && (p[0] | p[1]) < 0x80 && p[1] <= left - 2) {
+		head.shared = p[0];
+		head.suffix = slice_of(p + 2, p[1]);
+		r->at = p + 2 + p[1];
+	} else {
+		struct reader any = *r;
+
+		head = run_entry_head_decode_any(&any);
+		*r = any;
+	}
+	return head;
+}
+
+/* What a place is counted from: the one before it, at restarts the block. */
+struct run_place_base {
+	uint64_t segment_id;
+	uint64_t offset;
+};
+
+/*
+ * A place begins with a byte that has the lengths of its three integers, so
+ * that passing one by does not depend on the integers themselves:
+ *
+ *	bit 0 tombstone | 1-2 of the segment | 3-5 of the offset | 6-7 of the size
+ */
+#define RUN_PLACE_TOMBSTONE 1u
+#define RUN_SEGMENT_LENGTH_SHIFT 1
+#define RUN_SEGMENT_LENGTHS 0x08020100u
+#define RUN_OFFSET_LENGTH_SHIFT 3
+#define RUN_OFFSET_LENGTHS UINT64_C(0x0806050403020100)
+#define RUN_SIZE_LENGTH_SHIFT 6
+#define RUN_SIZE_LENGTHS 0x08040201u
+
+/* Byte `code` of a table of lengths. */
+static inline unsigned int run_length_of(uint64_t lengths, unsigned int code)
+{
+	return (unsigned int)(lengths >> code * 8) & 0xff;
+}
+
+static inline unsigned int run_segment_length(unsigned int head)
+{
+	return run_length_of(RUN_SEGMENT_LENGTHS,
+			     head >> RUN_SEGMENT_LENGTH_SHIFT & 3);
+}
+
+static inline unsigned int run_offset_length(unsigned int head)
+{
+	return run_length_of(RUN_OFFSET_LENGTHS,
+			     head >> RUN_OFFSET_LENGTH_SHIFT & 7);
+}
+
+static inline unsigned int run_size_length(unsigned int head)
+{
+	return run_length_of(RUN_SIZE_LENGTHS,
+			     head >> RUN_SIZE_LENGTH_SHIFT & 3);
+}
+
+/* An integer of `length` bytes, 0 to 8, where eight can be read. */
+static inline uint64_t run_integer_load(const uint8_t *p, unsigned int length)
+{
+	static const uint64_t masks[9] = {
+		0,
+		UINT64_C(0xff),
+		UINT64_C(0xffff),
+		UINT64_C(0xffffff),
+		UINT64_C(0xffffffff),
+		UINT64_C(0xffffffffff),
+		UINT64_C(0xffffffffffff),
+		UINT64_C(0xffffffffffffff),
+		UINT64_C(0xffffffffffffffff),
+	};
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return le64toh(v) & masks[length];
+}
+
+static inline uint64_t run_from_zigzag(uint64_t v)
+{
+	return (v >> 1) ^ (0 - (v & 1));
+}
+
+void run_place_encode(struct writer *w, struct run_place_base *base,
+		      const struct place *place);
+
+/* The integers of a place as they are stored. */
+struct run_place_integers {
+	uint64_t segment;
+	uint64_t offset;
+	uint64_t size;
+};
+
+/* Near the end of a block, where loading eight bytes is not safe. */
+struct run_place_integers run_place_decode_tail(struct reader *r,
+						unsigned int head);
+
+/* Moves base on; lsn is 0. */
+static RUN_INLINE struct place run_place_decode(struct reader *r,
+						struct run_place_base *base)
+{
+	const uint8_t *p = r->at;
+	struct run_place_integers v;
+	unsigned int head = 0;
+
+	if (reader_left(r) >= RUN_ENTRY_BODY_MAX) {
+		unsigned int length;
+
+		head = *p++;
+		length = run_segment_length(head);
+		v.segment = run_integer_load(p, length);
+		p += length;
+		length = run_offset_length(head);
+		v.offset = run_integer_load(p, length);
+		p += length;
+		length = run_size_length(head);
+		v.size = run_integer_load(p, length);
+		r->at = p + length;
+	} else {
+		struct reader tail = *r;
+
+		head = get_u8(&tail);
+		v = run_place_decode_tail(&tail, head);
+		*r = tail;
+	}
+	base->segment_id += run_from_zigzag(v.segment);
+	base->offset += run_from_zigzag(v.offset) + v.size;
+	return (struct place){
+		.offset = base->offset - v.size,
+		.size_bytes = v.size,
+		.segment_id = base->segment_id,
+		.tombstone = head & RUN_PLACE_TOMBSTONE,
+	};
+}
+
+/* Children are counted from the block's base, its first child. */
+void run_child_encode(struct writer *w, uint64_t base, uint64_t child_page);
+
+static RUN_INLINE uint64_t run_child_decode(struct reader *r, uint64_t base)
+{
+	struct reader any = *r;
+	uint64_t v = get_varint(&any);
+
+	*r = any;
+	return base + v;
+}
