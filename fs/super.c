@@ -210,6 +210,8 @@ int fs_open(const char *store_path, const struct fs_options *options,
 	if (error)
 		return error;
 	kv_options.classify = schema_classify;
+	if (fs->read_only)
+		kv_options.create = false;
 	error = store_error(kv_open(store_path, &kv_options, &fs->kv));
 	if (!error) {
 		error = super_open(fs, options);

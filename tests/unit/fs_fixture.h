@@ -53,7 +53,10 @@ static inline int fs_fixture_teardown(void **state)
 /* Closes and opens again. */
 static inline void fs_fixture_reopen(struct fs_fixture *f)
 {
-	assert_int_equal(fs_close(f->fs), 0);
+	struct fs *fs = f->fs;
+
+	f->fs = NULL;
+	assert_int_equal(fs_close(fs), 0);
 	assert_int_equal(fs_open(f->path, &f->options, &f->fs), 0);
 }
 

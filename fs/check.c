@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The check of a whole filesystem. First the engine verifies every byte; what
+ * it finds damaged is translated from keys to files. Then one pass over all
+ * keys compares what refers to what. Nothing is changed. The mount goes on: the
+ * pass works on a pin, and every operation is in it whole or not at all.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/check_internal.h"
+
+bool check_is_damage(int error)
+{
+	return error == -EBADMSG || error == -EUCLEAN || error == -EIO;
+}
+
+int check_get(struct check *check, const struct schema_key *key,
+	      struct buf *ret_value)
+{
+	return kv_get(check->fs->kv, check->pin, key_slice(key), ret_value);
+}
+
+int check_exists(struct check *check, const struct schema_key *key)
+{
+	return kv_exists(check->fs->kv, check->pin, key_slice(key));
+}
+
+int check_load(struct check *check, uint64_t ino, struct inode *ret_inode)
+{
+	uint8_t bytes[INODE_RECORD_MAX];
+	struct schema_key key;
+	uint64_t value_size;
+	size_t size;
+	int error;
+
+	inode_key_encode(&key, ino);
+	error = kv_read(check->fs->kv, check->pin, key_slice(&key), 0, bytes,
+			sizeof(bytes), &size, &value_size);
+	if (!error && value_size > sizeof(bytes))
+		error = -EUCLEAN;
+	if (!error)
+		error = inode_decode(slice_of(bytes, size), ino, ret_inode);
+	if (!error)
+		ret_inode->data.data = NULL;
+	return error;
+}
+
+int check_dentry(struct check *check, const struct schema_key *name_key,
+		 struct dentry *ret_dentry)
+{
+	uint8_t bytes[ENTRY_RECORD_MAX];
+	uint64_t value_size;
+	size_t size;
+	int error;
+
+	error = kv_read(check->fs->kv, check->pin, key_slice(name_key), 0,
+			bytes, sizeof(bytes), &size, &value_size);
+	if (!error && value_size > sizeof(bytes))
+		error = -EUCLEAN;
+	if (!error)
+		error = name_record_decode(slice_of(bytes, size), ret_dentry);
+	return error;
+}
+
+int check_list(struct check *check, kv_list_fn *fn, void *ctx)
+{
+	struct kv_range range = { 0 };
+
+	return kv_list(check->fs->kv, check->pin, &range, 0, fn, ctx);
+}
+
+int check_advance(struct check *check, const struct kv_entry *entry)
+{
+	uint64_t total = check->base_bytes + check->live_bytes;
+	uint64_t done;
+
+	check->done_bytes += entry->record_size_bytes;
+	if (!check->progress)
+		return 0;
+	/* Later passes are rare and not counted: they stay at the end. */
+	done = check->base_bytes + check->done_bytes;
+	return check->progress(check->ctx, done < total ? done : total, total) ?
+		       -ECANCELED :
+		       0;
+}
+
+/* What a damaged key means for a file. */
+static int damaged_key(struct check *check, struct slice key)
+{
+	struct key_parts parts;
+
+	if (schema_key_decode(key, &parts)) {
+		report_store(check, "a key that is not the filesystem's is "
+				    "damaged");
+		return 0;
+	}
+	switch (parts.tag) {
+	case TAG_INODE:
+		return report_inode(check, FS_PROBLEM_DAMAGED, parts.ino,
+				    "its attributes (and its contents, if it "
+				    "is small) are damaged");
+	case TAG_BLOCK:
+		return report_inode(check, FS_PROBLEM_DAMAGED, parts.ino,
+				    "its contents are damaged, %u bytes from "
+				    "%llu",
+				    (unsigned int)check->fs->block_size_bytes,
+				    (unsigned long long)parts.number *
+					    check->fs->block_size_bytes);
+	case TAG_COOKIE:
+		return report_inode(check, FS_PROBLEM_DAMAGED, parts.ino,
+				    "an entry of its listing is damaged");
+	case TAG_NAME:
+		return report_name(check, FS_PROBLEM_DAMAGED, parts.ino,
+				   parts.name, 0, "this name is damaged");
+	case TAG_XATTR:
+		return report_inode(
+			check, FS_PROBLEM_DAMAGED, parts.ino,
+			"its attribute %.*s is damaged",
+			(int)(parts.name.size < 100 ? parts.name.size : 100),
+			(const char *)parts.name.data);
+	case TAG_SUPER:
+		report_store(check, "the superblock is damaged");
+		return 0;
+	case TAG_ORPHAN:
+	case TAG_TRUNCATE:
+		report_store(check, "a list of unfinished work is damaged");
+		return 0;
+	}
+	return 0;
+}
+
+static void store_problem(void *ctx, const struct kv_problem *problem)
+{
+	struct check *check = ctx;
+	char what[CHECK_WHAT_MAX];
+
+	/* Memory may run out here; then the check's second half says so. */
+	if (problem->kind == KV_PROBLEM_KEY) {
+		damaged_key(check, problem->key);
+		return;
+	}
+	if (problem->file)
+		snprintf(what, sizeof(what), "%s at %llu: %s", problem->file,
+			 (unsigned long long)problem->offset, problem->what);
+	else
+		snprintf(what, sizeof(what), "%s", problem->what);
+	report_store(check, what);
+}
+
+static int store_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	struct check *check = ctx;
+
+	check->base_bytes = total;
+	if (!check->progress)
+		return 0;
+	return check->progress(check->ctx, done, total + check->live_bytes);
+}
+
+static int check_run(struct check *check)
+{
+	struct kv_stats stats;
+	int error;
+
+	kv_stats(check->fs->kv, &stats);
+	check->live_bytes = stats.live_bytes;
+	error = kv_check(check->fs->kv, store_problem, store_progress, check);
+	if (error < 0)
+		return error;
+	error = check_inodes(check);
+	if (!error)
+		error = check_links(check);
+	if (!error)
+		error = report_flush(check);
+	return error;
+}
+
+int fs_check(struct fs *fs, fs_problem_fn *fn, kv_progress_fn *progress,
+	     void *ctx)
+{
+	struct check check = {
+		.fs = fs,
+		.fn = fn,
+		.progress = progress,
+		.ctx = ctx,
+	};
+	int error;
+
+	check.pending = malloc(CHECK_PENDING_MAX * sizeof(*check.pending));
+	if (!check.pending)
+		return -ENOMEM;
+	error = kv_pin(fs->kv, &check.pin);
+	if (!error) {
+		error = check_run(&check);
+		kv_unpin(check.pin);
+	}
+	free(check.pending);
+	if (error)
+		return store_error(error);
+	return check.problems;
+}
