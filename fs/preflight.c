@@ -50,9 +50,6 @@ static int check_device(struct options_error *ret_error)
 		return fail(ret_error, -errno,
 			    "there is no /dev/fuse: is the kernel module "
 			    "`fuse' loaded?");
-	/* fusermount3 may be allowed where we are not. */
-	if (errno == EACCES && geteuid() != 0)
-		return 0;
 	return fail(ret_error, -errno, "cannot open /dev/fuse: %s",
 		    strerror(errno));
 }

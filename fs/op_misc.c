@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What is about the whole mount: INIT, statfs, the ioctls of fs/ioctl.h, and
+ * O_TMPFILE, which libfuse 3.14 does not know.
+ */
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "fs/log.h"
+#include "fs/mount.h"
+
+/* Reads ahead of readers, so many at a time. */
+#define BACKGROUND_MAX 64
+
+/* --- INIT --- */
+
+/* Sets a capability where the kernel offers it; whether it does. */
+static bool want(struct fuse_conn_info *conn, unsigned int capability)
+{
+	if (!(conn->capable & capability))
+		return false;
+	conn->want |= capability;
+	return true;
+}
+
+void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct mount *mount = userdata;
+	struct channel *channel = &mount->channel;
+	uint64_t max_read = 0;
+
+	/* Truncation at open is a SETATTR: nobody answers OPEN. The kernel's
+	 * data is always right, so a changed mtime does not invalidate it. */
+	conn->want &= ~((unsigned int)FUSE_CAP_ATOMIC_O_TRUNC |
+			FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_HANDLE_KILLPRIV |
+			FUSE_CAP_SPLICE_READ);
+	want(conn, FUSE_CAP_EXPLICIT_INVAL_DATA);
+	want(conn, FUSE_CAP_ASYNC_READ);
+	want(conn, FUSE_CAP_EXPORT_SUPPORT);
+	want(conn, FUSE_CAP_IOCTL_DIR);
+	want(conn, FUSE_CAP_READDIRPLUS);
+	want(conn, FUSE_CAP_READDIRPLUS_AUTO);
+	want(conn, FUSE_CAP_CACHE_SYMLINKS);
+	/* With ACLs who creates applies the umask: a default ACL replaces it.
+	 * The kernel then leaves that, and inheriting, to the core. */
+	if (want(conn, FUSE_CAP_POSIX_ACL))
+		want(conn, FUSE_CAP_DONT_MASK);
+	if (mount->options->writeback)
+		want(conn, FUSE_CAP_WRITEBACK_CACHE);
+
+	want(conn, FUSE_CAP_PARALLEL_DIROPS);
+	channel_want(channel, FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2);
+	mount->killpriv_v2 = channel_offers(channel, FUSE_HANDLE_KILLPRIV_V2);
+#ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
+	mount->killpriv_v2 |= want(conn, FUSE_CAP_HANDLE_KILLPRIV_V2);
+#endif
+
+	conn->max_background = BACKGROUND_MAX;
+	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
+	/* libfuse wants to hear what it was told itself. */
+	if (options_fuse_number(mount->options, "max_read", &max_read))
+		conn->max_read = (unsigned int)max_read;
+	mount->initialised = true;
+}
+
+/* --- statfs --- */
+
+void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct request request = request_begin(req, OP_STATFS, ino);
+	struct fs_statfs st;
+	int error = fs_statfs(request.mount->fs, &st);
+
+	if (error)
+		reply_error(&request, error);
+	else
+		reply_statfs(&request, &st);
+}
+
+/* --- ioctls --- */
+
+static void reply_info(const struct request *request)
+{
+	struct mount *mount = request->mount;
+	struct kvfs_info info = {
+		.pid = (uint32_t)getpid(),
+		.block_size_bytes = fs_block_size(mount->fs),
+		.protocol = KVFS_IOC_PROTOCOL,
+	};
+	struct kv_stats stats;
+
+	kv_stats(fs_kv(mount->fs), &stats);
+	memcpy(info.uuid, stats.uuid, sizeof(info.uuid));
+	info.read_only = mount->options->read_only || stats.failed;
+	reply_ioctl(request, &info, sizeof(info));
+}
+
+static void reply_job_status(const struct request *request)
+{
+	struct kvfs_job_status status;
+
+	jobs_status(request->mount->jobs, &status);
+	reply_ioctl(request, &status, sizeof(status));
+}
+
+static void reply_job_problem(const struct request *request, uint64_t index)
+{
+	struct kvfs_job_problem problem;
+	int error = jobs_problem(request->mount->jobs, index, &problem);
+
+	if (error)
+		reply_error(request, error);
+	else
+		reply_ioctl(request, &problem, sizeof(problem));
+}
+
+static void reply_done(const struct request *request, int error)
+{
+	if (error)
+		reply_error(request, error);
+	else
+		reply_ioctl(request, NULL, 0);
+}
+
+static void checkpoint_run(struct task *task)
+{
+	const struct request *request = &task->request;
+
+	reply_done(request, kv_checkpoint(fs_kv(request->mount->fs)));
+}
+
+static void compact_start(const struct request *request)
+{
+	struct mount *mount = request->mount;
+
+	reply_done(request, mount->options->read_only ?
+				    -EROFS :
+				    jobs_start(mount->jobs, KVFS_JOB_COMPACT));
+}
+
+void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg,
+	      struct fuse_file_info *fi, unsigned int flags, const void *in,
+	      size_t in_size, size_t out_size)
+{
+	struct task task = {
+		.run = checkpoint_run,
+		.request = request_begin(req, OP_IOCTL, ino),
+	};
+	const struct request *request = &task.request;
+	uid_t uid = fuse_req_ctx(req)->uid;
+	uint64_t index;
+
+	(void)arg;
+	(void)fi;
+	(void)flags;
+	(void)out_size;
+	if (_IOC_TYPE(command) != 'k') {
+		reply_error(request, -ENOTTY);
+		return;
+	}
+	if (uid != 0 && uid != request->mount->owner) {
+		reply_error(request, -EPERM);
+		return;
+	}
+	switch (command) {
+	case KVFS_IOC_INFO:
+		reply_info(request);
+		break;
+	case KVFS_IOC_COMPACT:
+		compact_start(request);
+		break;
+	case KVFS_IOC_CHECK:
+		reply_done(request,
+			   jobs_start(request->mount->jobs, KVFS_JOB_CHECK));
+		break;
+	case KVFS_IOC_CHECKPOINT:
+		task_start(&task, TASK_WORKER);
+		break;
+	case KVFS_IOC_JOB_STATUS:
+		reply_job_status(request);
+		break;
+	case KVFS_IOC_JOB_PROBLEM:
+		if (in_size < sizeof(index)) {
+			reply_error(request, -EINVAL);
+			break;
+		}
+		memcpy(&index, in, sizeof(index));
+		reply_job_problem(request, index);
+		break;
+	case KVFS_IOC_JOB_CANCEL:
+		jobs_cancel(request->mount->jobs);
+		reply_done(request, 0);
+		break;
+	default:
+		reply_error(request, -ENOTTY);
+	}
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Requests about extended attributes, POSIX ACLs among them. Virtual files
+ * have none and can get none.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "fs/mount.h"
+
+static struct slice string_slice(const char *string)
+{
+	return slice_of(string, strlen(string));
+}
+
+/*
+ * Setting an access ACL clears S_ISGID when the caller is neither in the file's
+ * group nor privileged. The kernel can say so in the request, but libfuse does
+ * not pass it on, so it is found out here.
+ */
+static bool must_kill_sgid(struct mount *mount, const struct fs_cred *cred,
+			   uint64_t ino, const char *name)
+{
+	struct fs_attr attr;
+
+	if (cred->uid == 0 || strcmp(name, "system.posix_acl_access") != 0 ||
+	    fs_getattr(mount->fs, ino, &attr) || !(attr.mode & S_ISGID))
+		return false;
+	return attr.gid != cred->gid && !cred->in_group(cred->ctx, attr.gid);
+}
+
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
+		 const char *value, size_t size, int flags)
+{
+	struct request request = request_begin(req, OP_SETXATTR, ino);
+	struct mount *mount = request.mount;
+	struct fs_cred cred = request_cred(req);
+	int error = -EOPNOTSUPP;
+
+	if (!virtual_is_node(ino))
+		error = fs_setxattr(mount->fs, &cred, ino, string_slice(name),
+				    slice_of(value, size), flags,
+				    must_kill_sgid(mount, &cred, ino, name));
+	reply_error(&request, error);
+}
+
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct request request = request_begin(req, OP_GETXATTR, ino);
+	struct buf value = { 0 };
+	int error = -ENODATA;
+
+	if (!virtual_is_node(ino))
+		error = fs_getxattr(request.mount->fs, ino, string_slice(name),
+				    &value);
+	if (error)
+		reply_error(&request, error);
+	else
+		reply_xattr(&request, buf_slice(&value), size);
+	buf_release(&value);
+}
+
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	struct request request = request_begin(req, OP_LISTXATTR, ino);
+	struct buf names = { 0 };
+	int error = 0;
+
+	if (!virtual_is_node(ino))
+		error = fs_listxattr(request.mount->fs, ino, &names);
+	if (error)
+		reply_error(&request, error);
+	else
+		reply_xattr(&request, buf_slice(&names), size);
+	buf_release(&names);
+}
+
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	struct request request = request_begin(req, OP_REMOVEXATTR, ino);
+	int error = -ENODATA;
+
+	if (!virtual_is_node(ino))
+		error = fs_removexattr(request.mount->fs, ino,
+				       string_slice(name));
+	reply_error(&request, error);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Gathering what the virtual files tell: from the engine, the core, the
+ * counters of requests and the process itself.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fs/mount.h"
+#include "fs/stats_text.h"
+
+static uint64_t resident_bytes(void)
+{
+	char line[128];
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
+	char *second;
+
+	if (fd >= 0)
+		close(fd);
+	if (got <= 0)
+		return 0;
+	line[got] = 0;
+	strtoull(line, &second, 10);
+	return strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t load(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void report_fill(struct mount *mount, struct stats_report *report)
+{
+	*report = (struct stats_report){
+		.version = KVFS_VERSION,
+		.store = mount->store_path,
+		.mountpoint = mount->mountpoint,
+		.options = mount->options,
+		.now_s = (int64_t)time(NULL),
+		.uptime_s = (time_now_ns() - mount->start_ns) / 1000000000u,
+		.read_only = mount->options->read_only,
+		.block_size_bytes = fs_block_size(mount->fs),
+		.pid = (uint64_t)getpid(),
+		.resident_bytes = resident_bytes(),
+		.io_error_count = load(&mount->stats.io_error_count),
+		.read_bytes = load(&mount->stats.read_bytes),
+		.write_bytes = load(&mount->stats.write_bytes),
+	};
+	kv_stats(fs_kv(mount->fs), &report->kv);
+	/* A disk that cannot be asked leaves zeros: better than no report. */
+	if (fs_statfs(mount->fs, &report->fs))
+		report->fs = (struct fs_statfs){ 0 };
+	for (unsigned int op = 0; op < OP_COUNT; op++)
+		opstats_read(&mount->stats, (enum op)op, &report->ops[op]);
+}
+
+int mount_render(void *ctx, enum virtual_file file, struct buf *ret_text)
+{
+	struct stats_report *report = malloc(sizeof(*report));
+	int error = -EINVAL;
+
+	if (!report)
+		return -ENOMEM;
+	report_fill(ctx, report);
+	switch (file) {
+	case VIRTUAL_STATS:
+		error = stats_render_text(report, ret_text);
+		break;
+	case VIRTUAL_JSON:
+		error = stats_render_json(report, ret_text);
+		break;
+	case VIRTUAL_METRICS:
+		error = stats_render_metrics(report, ret_text);
+		break;
+	case VIRTUAL_HEALTH:
+		error = stats_render_health(report, ret_text);
+		break;
+	case VIRTUAL_CONFIG:
+		error = stats_render_config(report, ret_text);
+		break;
+	case VIRTUAL_FILE_COUNT:
+	default:
+		break;
+	}
+	free(report);
+	return error;
+}
