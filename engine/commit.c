@@ -38,7 +38,8 @@ struct commit_op {
 	bool deletion;
 	bool compressed;
 	bool skipped;         /* the deletion of an absent key */
-	bool existed;         /* deletion: old is what it deletes */
+	bool existed;         /* a deletion: old is what there was */
+	bool replaced;        /* old is what it replaces */
 	struct place old;
 	struct place place;
 };
@@ -291,6 +292,19 @@ static int commit_append(struct kv *kv, struct commit *commit)
 			      commit->size_bytes);
 }
 
+/* What a change replaces, where the active memtable did not have it. */
+static bool commit_old_below(const struct view *view, struct commit_op *op)
+{
+	/* A deletion has looked for it already. */
+	if (op->deletion)
+		return op->existed;
+	return view_find(view, op->key, true, &op->old, NULL) == 0;
+}
+
+/*
+ * The puts are one step to readers, who wait meanwhile: so what may have to
+ * read the disk, the search for what was replaced, comes after them.
+ */
 static void commit_apply(struct kv *kv, struct commit *commit)
 	REQUIRES(kv->write_lock)
 {
@@ -300,27 +314,28 @@ static void commit_apply(struct kv *kv, struct commit *commit)
 	memtable_begin(view->active);
 	for (size_t i = 0; i < commit->count; i++) {
 		struct commit_op *op = &commit->ops[i];
-		struct place old;
-		int result;
+
+		if (!op->skipped)
+			op->replaced = memtable_put(view->active, op->key,
+						    &op->place,
+						    &op->old) == 1;
+	}
+	memtable_end(view->active);
+	for (size_t i = 0; i < commit->count; i++) {
+		struct commit_op *op = &commit->ops[i];
 
 		if (op->skipped)
 			continue;
-		result = memtable_put(view->active, op->key, &op->place, &old);
-		if (!result && op->deletion) {
-			result = op->existed;
-			old = op->old;
-		} else if (!result) {
-			result = view_find(view, op->key, true, &old, NULL) ==
-				 0;
-		}
-		kv_account(kv, op->key, &op->place, result ? &old : NULL);
+		if (!op->replaced)
+			op->replaced = commit_old_below(view, op);
+		kv_account(kv, op->key, &op->place,
+			   op->replaced ? &op->old : NULL);
 		counter_add(op->deletion ? &kv->counters.deletes :
 					   &kv->counters.sets,
 			    1);
 		counter_add(&kv->counters.value_bytes_raw, op->raw_size);
 		counter_add(&kv->counters.value_bytes_stored, op->value.size);
 	}
-	memtable_end(view->active);
 	atomic_store(&kv->last_lsn, commit->last_lsn);
 	counter_add(&kv->counters.commits, 1);
 	counter_add(&kv->counters.append_bytes, commit->size_bytes);
