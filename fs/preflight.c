@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 __attribute__((format(printf, 3, 4))) static int
@@ -57,14 +58,20 @@ static int check_device(struct options_error *ret_error)
 static int check_mountpoint(const char *path, char **ret_path,
 			    struct options_error *ret_error)
 {
+	struct statvfs volume;
 	struct stat st;
 	char *real = realpath(path, NULL);
+	/* Of a dead mount the kernel still has the attributes, but this it
+	 * asks the daemon each time. */
+	bool dead = (!real || statvfs(real, &volume)) && errno == ENOTCONN;
 
-	if (!real && errno == ENOTCONN)
+	if (dead) {
+		free(real);
 		return fail(ret_error, -ENOTCONN,
 			    "mountpoint %s is a mount whose daemon died: run "
 			    "`fusermount3 -u %s' first",
 			    path, path);
+	}
 	if (!real && errno == ENOENT)
 		return fail(ret_error, -ENOENT, "mountpoint %s does not exist",
 			    path);

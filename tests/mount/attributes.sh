@@ -1,0 +1,82 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# chmod, chown, utimens, truncate, and the times that changes leave.
+. "$(dirname "$0")/lib.sh"
+need_fuse
+need python3
+start
+
+echo hello >"$mnt/file"
+chmod 640 "$mnt/file"
+is "$(stat -c %a "$mnt/file")" 640 "mode"
+chmod 7777 "$mnt/file"
+is "$(stat -c %a "$mnt/file")" 7777 "mode with all bits"
+chmod 644 "$mnt/file"
+touch -d '1999-12-31 23:59:59.123456789 UTC' "$mnt/file"
+is "$(TZ=UTC stat -c %y "$mnt/file")" \
+	"1999-12-31 23:59:59.123456789 +0000" "mtime with nanoseconds"
+touch -d '1902-01-01 UTC' "$mnt/file"
+is "$(TZ=UTC stat -c %y "$mnt/file")" \
+	"1902-01-01 00:00:00.000000000 +0000" "a time before the epoch"
+touch -d '2200-01-01 UTC' "$mnt/file"
+is "$(TZ=UTC stat -c %y "$mnt/file")" \
+	"2200-01-01 00:00:00.000000000 +0000" "a late time"
+truncate -s 3 "$mnt/file"
+is "$(cat "$mnt/file")" hel "cut contents"
+truncate -s 5 "$mnt/file"
+is "$(od -An -c "$mnt/file" | tr -s ' ')" ' h e l \0 \0' "grown contents"
+: >"$mnt/file"
+is "$(stat -c %s "$mnt/file")" 0 "size after O_TRUNC"
+
+py <<'END'
+import time
+
+def times(name):
+    st = os.stat(name)
+    return st.st_atime_ns, st.st_mtime_ns, st.st_ctime_ns
+
+def changes(function, *args, m, c, name="t"):
+    before = times(name)
+    time.sleep(0.02)
+    function(*args)
+    after = times(name)
+    assert (after[1] > before[1]) == m, (function, before, after)
+    assert (after[2] > before[2]) == c, (function, before, after)
+
+fd = os.open("t", os.O_CREAT | os.O_RDWR)
+os.mkdir("dir")
+changes(os.write, fd, b"x", m=True, c=True)
+changes(os.ftruncate, fd, 100, m=True, c=True)
+changes(os.chmod, "t", 0o600, m=False, c=True)
+changes(os.link, "t", "dir/t", m=False, c=True)
+changes(os.unlink, "dir/t", m=False, c=True)
+changes(os.link, "t", "dir/t", m=True, c=True, name="dir")
+changes(os.unlink, "dir/t", m=True, c=True, name="dir")
+
+
+os.utime("t", ns=(1, 2))
+assert times("t")[:2] == (1, 2)
+os.utime("t", ns=(3, times("t")[1]))
+os.utime("t")
+assert abs(times("t")[1] / 1e9 - time.time()) < 60
+fails(errno.EISDIR, os.truncate, "dir", 0)
+fails(errno.EINVAL, os.truncate, "t", -1)
+# Large sizes are sparse.
+os.truncate("t", 1 << 40)
+assert os.stat("t").st_size == 1 << 40
+assert os.stat("t").st_blocks < 1000
+os.pwrite(fd, b"end", (1 << 40) - 3)
+assert os.pread(fd, 10, (1 << 40) - 3) == b"end"
+os.truncate("t", 0)
+os.truncate("t", 1 << 40)
+assert os.pread(fd, 10, (1 << 40) - 3) == b"\0\0\0"
+END
+
+if [ "$(id -u)" -eq 0 ]; then
+	chown 1000:1001 "$mnt/file"
+	is "$(stat -c %u:%g "$mnt/file")" 1000:1001 "owner"
+	chmod 6755 "$mnt/file"
+	chown 1002 "$mnt/file"
+	is "$(stat -c '%u:%g %a' "$mnt/file")" "1002:1001 755" \
+		"set-id bits after chown"
+fi

@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The store behind the mount: made privately, usable from anywhere, by anybody.
+. "$(dirname "$0")/lib.sh"
+need_fuse
+
+(cd "$work" && "$KVFS" store mnt)
+is "$(stat -c %a "$store")" 700 "mode of a new store"
+echo x >"$mnt/x"
+is "$(stat -c %d "$mnt")" "$(stat -c %d "$mnt/x")" "device"
+stop
+# An empty directory is good enough, and stays as private as it was.
+mkdir -m 750 "$work/empty"
+store=$work/empty
+start
+stop
+is "$(stat -c %a "$store")" 750 "mode of a given directory"
+# By a link, with slashes.
+ln -s store "$work/link"
+store=$work/link
+"$KVFS" "$work//link/" "$mnt/"
+is "$(cat "$mnt/x")" x "contents"
+stop
+store=$work/store
+# Read-only changes nothing on disk.
+before=$(cd "$store" && find . -printf '%p %s %T@\n' | LC_ALL=C sort)
+start -o ro
+is "$(cat "$mnt/x")" x "contents"
+refused "Read-only file system" touch "$mnt/y"
+refused "Read-only file system" rm "$mnt/x"
+stop
+after=$(cd "$store" && find . -printf '%p %s %T@\n' | LC_ALL=C sort)
+is "$after" "$before" "the store after a read-only mount"
+
+# A user's own mount, through the mount helper.
+[ "$(id -u)" -eq 0 ] || exit 0
+command -v setpriv >/dev/null || exit 0
+chmod 755 "$work"
+mkdir "$work/his"
+chown nobody "$work/his"
+as_user() {
+	setpriv --reuid="$(id -u nobody)" --regid="$(id -g nobody)" \
+		--clear-groups "$@"
+}
+as_user test -w /dev/fuse || {
+	echo "users may not open /dev/fuse: their mounts are not tested"
+	exit 0
+}
+store=$work/his/store
+mnt=$work/his/mnt
+as_user mkdir "$mnt"
+as_user "$KVFS" "$store" "$mnt" || fail "a user cannot mount"
+# shellcheck disable=SC2016 # for the inner shell
+as_user sh -c 'echo mine >"$1/file"' sh "$mnt"
+is "$(as_user cat "$mnt/file")" mine "contents"
+is "$(as_user stat -c %U "$mnt/file")" nobody "owner"
+refused "Permission denied" cat "$mnt/file"
+as_user fusermount3 -u "$mnt"
+wait_closed "$store"
+# A signal unmounts for him, too.
+setpriv --reuid="$(id -u nobody)" --regid="$(id -g nobody)" --clear-groups \
+	"$KVFS" "$store" "$mnt" -f &
+i=0
+until as_user test -e "$mnt/file"; do
+	i=$((i + 1))
+	[ $i -lt 300 ] || fail "not mounted"
+	sleep 0.1
+done
+kill -TERM $!
+wait $! || fail "exit status of a user's mount"
+! mountpoint -q "$mnt" || fail "a user's mount is left"
