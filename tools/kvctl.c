@@ -39,16 +39,28 @@ bool interrupt_seen(void)
 	return interrupted;
 }
 
-static void interrupt_note(int number)
+/*
+ * A signal that comes just before a call that waits would not end the wait. So
+ * once one came, alarms follow, every second: one of them does.
+ */
+static void interrupt_nudge(int number)
 {
 	(void)number;
+	alarm(1);
+}
+
+static void interrupt_note(int number)
+{
 	interrupted = 1;
+	interrupt_nudge(number);
 }
 
 static void signals_set_up(void)
 {
+	struct sigaction nudge = { .sa_handler = interrupt_nudge };
 	struct sigaction action = { .sa_handler = interrupt_note };
 
+	sigaction(SIGALRM, &nudge, NULL);
 	/* RESETHAND: the second one ends us. No RESTART: waits are broken. */
 	action.sa_flags = (int)SA_RESETHAND;
 	sigaction(SIGINT, &action, NULL);

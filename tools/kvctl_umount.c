@@ -31,8 +31,6 @@
 
 #define TIMEOUT_MAX_S 1000000u
 
-extern char **environ;
-
 /* A mount as the kernel's list has it. Strings end in NUL. */
 struct mounted {
 	struct buf point;
@@ -315,7 +313,7 @@ static int mounted_end(const struct mounted *mounted, bool all)
 /* No mount: there may be a daemon that is about to end. */
 static int store_wait(const char *path)
 {
-	int fd, r;
+	int fd = -1, r;
 
 	if (lock_open(path, &fd)) {
 		report_error("%s: neither a kvfs store nor a mountpoint of "

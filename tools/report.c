@@ -67,8 +67,8 @@ static void report_line(const char *message)
 	char line[MESSAGE_MAX + 64];
 	size_t size;
 
-	memcpy(line, "kvctl: ", 7);
-	size = 7 + line_copy(line + 7, sizeof(line) - 7, message);
+	size = (size_t)snprintf(line, sizeof(line), "kvctl: ");
+	size += line_copy(line + size, sizeof(line) - size, message);
 	if (prepare)
 		prepare();
 	fwrite(line, 1, size, stderr);

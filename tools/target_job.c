@@ -118,7 +118,7 @@ static int problems_show(int fd, uint64_t count, fs_problem_fn *fn, void *ctx)
 int target_job_check(int fd, fs_problem_fn *fn, kv_progress_fn *progress,
 		     void *ctx)
 {
-	struct kvfs_job_status status;
+	struct kvfs_job_status status = { 0 };
 	int r;
 
 	r = job_run(fd, KVFS_IOC_CHECK, progress, ctx, &status);

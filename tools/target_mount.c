@@ -47,8 +47,10 @@ static int mount_sync(struct target *target)
 	if (!mount->changed)
 		return 0;
 	/* The log is one: what makes the root durable does so with all. */
-	if (fsync(mount->root_fd))
-		return -errno;
+	while (fsync(mount->root_fd)) {
+		if (errno != EINTR)
+			return -errno;
+	}
 	mount->changed = false;
 	return 0;
 }
@@ -100,7 +102,7 @@ static int attr_load(int dir_fd, const char *name, struct fs_attr *ret_attr)
 /* Takes over the descriptor, also when it fails. */
 static int dir_adopt(int fd, struct target_dir *ret_dir)
 {
-	struct fs_attr attr;
+	struct fs_attr attr = { 0 };
 	int r;
 
 	if (fd < 0)
@@ -139,7 +141,7 @@ static void mount_leave(struct target *target, struct target_dir *dir)
 static int mount_resume(struct target *target, const struct target_dir *child,
 			struct target_dir *dir)
 {
-	struct target_dir found;
+	struct target_dir found = { .fd = -1 };
 	int r;
 
 	r = mount_enter(target, child, "..", &found);
@@ -252,10 +254,9 @@ static int mount_lock(struct target *target, struct target_dir *dir)
 	fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	while (flock(fd, LOCK_EX)) {
-		if (errno == EINTR)
-			continue;
-		r = -errno;
+	if (flock(fd, LOCK_EX)) {
+		/* Signals that are caught are those that end a command. */
+		r = errno == EINTR ? -ECANCELED : -errno;
 		close(fd);
 		return r;
 	}

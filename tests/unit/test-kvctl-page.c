@@ -14,7 +14,7 @@
 #include "tools/page.h"
 
 #define NAME_COUNT 5000u
-#define SMALL_BUDGET 8192u
+#define SMALL_BUDGET ((size_t)8192)
 
 static struct slice name_of(unsigned int number, char *text, size_t size)
 {

@@ -12,7 +12,7 @@
 
 #include "tools/progress.h"
 
-#define MIB (1024u * 1024u)
+#define MIB ((uint64_t)1 << 20)
 
 static void bytes_have_the_unit_that_fits(void **state)
 {

@@ -270,7 +270,7 @@ static void assert_ranges(const char *const *paths,
 }
 
 #define ASSERT_RANGES(paths, cases) \
-	assert_ranges(paths, cases, sizeof(cases) / sizeof(cases[0]))
+	assert_ranges(paths, cases, sizeof(cases) / sizeof((cases)[0]))
 
 static void names_come_in_order_of_their_bytes(void **state)
 {
