@@ -304,9 +304,10 @@ static int mounted_end(const struct mounted *mounted, bool all)
 	}
 	if (r == 0)
 		r = others_end(store, all);
+	if (fd < 0)
+		return KVCTL_ERROR;
 	r = r ? KVCTL_ERROR : daemon_wait(fd, store);
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 	return r;
 }
 

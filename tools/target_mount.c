@@ -248,7 +248,7 @@ static int mount_read_link(struct target *target, const struct target_dir *dir,
 
 static int mount_lock(struct target *target, struct target_dir *dir)
 {
-	int fd, r = 0;
+	int fd, r;
 
 	(void)target;
 	fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
