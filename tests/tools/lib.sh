@@ -14,15 +14,18 @@ store=
 target=
 mode=
 
+# Mountpoints in $work, whatever state they are in.
+mounts_left() {
+	sed -n 's/^\([^ ]* \)\{4\}\([^ ]*\) .*/\2/p' /proc/self/mountinfo |
+		grep -F "$work/" | sed 's/\\040/ /g' || :
+}
+
 cleanup() {
 	status=$?
 	trap - EXIT
-	for point in "$work"/mnt*; do
-		if mountpoint -q "$point" 2>/dev/null; then
-			"$kvctl" umount "$point" ||
-				umount -l "$point" 2>/dev/null ||
-				fusermount3 -u -z "$point"
-		fi
+	mounts_left | while IFS= read -r point; do
+		"$kvctl" umount "$point" || umount -l "$point" 2>/dev/null ||
+			fusermount3 -u -z "$point"
 	done
 	rm -rf "$work"
 	exit "$status"
