@@ -122,3 +122,10 @@ bool lock_table_read_valid(struct lock_table *table, uint64_t ino,
 {
 	return atomic_load(&table->stripes[stripe_of(ino)].changes) == count;
 }
+
+bool lock_table_held_since(struct lock_table *table, uint64_t ino,
+			   uint64_t count)
+{
+	/* The one step is the holder's own. */
+	return lock_table_read_valid(table, ino, count + 1);
+}

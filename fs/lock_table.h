@@ -69,3 +69,9 @@ bool lock_table_read_begin(struct lock_table *table, uint64_t ino,
 			   uint64_t *ret_count);
 bool lock_table_read_valid(struct lock_table *table, uint64_t ino,
 			   uint64_t count);
+/*
+ * The same for who took the lock afterwards: nobody else held it between
+ * lock_table_read_begin() and now, so what was read then is still true.
+ */
+bool lock_table_held_since(struct lock_table *table, uint64_t ino,
+			   uint64_t count);

@@ -50,7 +50,7 @@ static int sweep(struct txn *txn, uint64_t ino)
 	return store_list(txn->fs, &range, 0, sweep_key, &sweep);
 }
 
-static int record_delete(struct txn *txn, uint64_t ino)
+static int record_delete(struct txn *txn, uint64_t ino, bool truncating)
 {
 	struct schema_key key;
 	int error;
@@ -58,7 +58,7 @@ static int record_delete(struct txn *txn, uint64_t ino)
 	inode_key_encode(&key, ino);
 	error = txn_delete(txn, &key);
 	truncate_key_encode(&key, ino);
-	if (!error)
+	if (!error && truncating)
 		error = txn_delete(txn, &key);
 	orphan_key_encode(&key, ino);
 	return error ? error : txn_delete(txn, &key);
@@ -69,10 +69,13 @@ static int delete_step(struct txn *txn, uint64_t ino)
 {
 	struct schema_key key;
 	struct inode inode;
+	bool truncating = true;
 	int more = 0;
 	int error;
 
 	error = inode_load_txn(txn, ino, &inode);
+	if (!error)
+		truncating = inode.flags & INODE_TRUNCATING;
 	if (!error && inode.nlink > 0) {
 		orphan_key_encode(&key, ino);
 		error = txn_delete(txn, &key);
@@ -85,7 +88,7 @@ static int delete_step(struct txn *txn, uint64_t ino)
 		more = sweep(txn, ino);
 	if (more < 0)
 		return more;
-	error = more ? 0 : record_delete(txn, ino);
+	error = more ? 0 : record_delete(txn, ino, truncating);
 	if (!error)
 		error = txn_commit(txn, KV_COMMIT_RESERVED);
 	return error ? error : more;

@@ -32,6 +32,9 @@ struct rename_side {
 	struct dentry dentry;
 	struct inode inode; /* when it exists */
 	struct inode *dir;
+	/* Of the directory's lock when the name was looked up. */
+	bool counted;
+	uint64_t count;
 };
 
 struct rename {
@@ -76,16 +79,32 @@ static int side_find(struct fs *fs, struct rename_side *side)
 
 static int sides_find(struct fs *fs, struct rename *rename)
 {
-	int error = side_find(fs, &rename->from);
+	struct rename_side *from = &rename->from;
+	struct rename_side *to = &rename->to;
+	int error;
 
-	return error ? error : side_find(fs, &rename->to);
+	from->counted =
+		lock_table_read_begin(&fs->locks, from->dir_ino, &from->count);
+	to->counted =
+		lock_table_read_begin(&fs->locks, to->dir_ino, &to->count);
+	error = side_find(fs, from);
+	return error ? error : side_find(fs, to);
 }
 
-/* Whether both names still lead to what was locked. */
-static bool side_same(const struct rename_side *side, bool existed,
-		      uint64_t ino)
+/* Whether a name still leads to what was locked. 0, 1 when not. */
+static int side_confirm(struct fs *fs, struct rename_side *side)
 {
-	return side->exists == existed && (!existed || side->dentry.ino == ino);
+	uint64_t ino = side->dentry.ino;
+	bool existed = side->exists;
+	int error;
+
+	if (side->counted &&
+	    lock_table_held_since(&fs->locks, side->dir_ino, side->count))
+		return 0;
+	error = side_find(fs, side);
+	if (error)
+		return error;
+	return side->exists != existed || (existed && side->dentry.ino != ino);
 }
 
 static void rename_unlock(struct fs *fs,
@@ -119,25 +138,20 @@ static void rename_lock_once(struct fs *fs,
  * names still lead there; see unlink.c. Locked on 0. */
 static int rename_lock(struct fs *fs, struct rename *rename)
 {
-	uint64_t from_ino, to_ino;
-	bool from_exists, to_exists;
 	int error;
 
 	for (;;) {
 		error = sides_find(fs, rename);
 		if (error)
 			return error;
-		from_exists = rename->from.exists;
-		to_exists = rename->to.exists;
-		from_ino = from_exists ? rename->from.dentry.ino : 0;
-		to_ino = to_exists ? rename->to.dentry.ino : 0;
 		rename_lock_once(fs, rename);
-		error = sides_find(fs, rename);
-		if (!error && side_same(&rename->from, from_exists, from_ino) &&
-		    side_same(&rename->to, to_exists, to_ino))
+		error = side_confirm(fs, &rename->from);
+		if (!error)
+			error = side_confirm(fs, &rename->to);
+		if (!error)
 			return 0;
 		rename_unlock(fs, rename);
-		if (error)
+		if (error < 0)
 			return error;
 	}
 }

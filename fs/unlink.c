@@ -6,8 +6,9 @@
  *	   inode's place on the list of orphans when that was its last link.
  *	2. Which inode a name leads to is known only from the directory, and
  *	   the directory can be read safely only under its lock; yet both locks
- *	   must be taken at once. So the name is looked up without, both are
- *	   locked, and the name is looked up again.
+ *	   must be taken at once. So the name is looked up without and both are
+ *	   locked; unless the directory stood still meanwhile, the name is then
+ *	   looked up again.
  *	3. Deleting may use the engine's reserve: it must work on a full disk.
  */
 
@@ -98,30 +99,48 @@ static int removal_prepare(struct txn *txn, struct removal *removal)
 	return inode_store(txn, &dir);
 }
 
+/* Whether the name still leads to what was locked. 0, 1 when not. */
+static int entry_confirm(struct fs *fs, struct removal *removal, bool counted,
+			 uint64_t count)
+{
+	uint64_t ino = removal->dentry.ino;
+	int error;
+
+	if (counted &&
+	    lock_table_held_since(&fs->locks, removal->parent, count))
+		return 0;
+	error = dentry_find(fs, removal->parent, removal->name,
+			    &removal->dentry);
+	if (error)
+		return error;
+	return removal->dentry.ino != ino;
+}
+
 /* Locks the directory and what the name leads to. *removal is then right. */
 static int removal_lock(struct fs *fs, struct removal *removal,
 			struct lock_set *ret_set)
 {
-	uint64_t ino;
+	uint64_t count;
+	bool counted;
 	int error;
 
 	for (;;) {
+		counted = lock_table_read_begin(&fs->locks, removal->parent,
+						&count);
 		error = dentry_find(fs, removal->parent, removal->name,
 				    &removal->dentry);
 		if (error)
 			return error == 1 ? -ENOENT : error;
-		ino = removal->dentry.ino;
 		*ret_set = (struct lock_set){ 0 };
 		lock_set_add(ret_set, removal->parent);
-		lock_set_add(ret_set, ino);
+		lock_set_add(ret_set, removal->dentry.ino);
 		lock_table_lock(&fs->locks, ret_set);
-		error = dentry_find(fs, removal->parent, removal->name,
-				    &removal->dentry);
-		if (!error && removal->dentry.ino == ino)
+		error = entry_confirm(fs, removal, counted, count);
+		if (!error)
 			return 0;
 		lock_table_unlock(&fs->locks, ret_set);
-		if (error)
-			return error == 1 ? -ENOENT : error;
+		if (error < 0)
+			return error;
 	}
 }
 

@@ -76,6 +76,20 @@ static void reading_is_valid_unless_somebody_held_the_lock(void **state)
 	assert_true(lock_table_read_valid(table, 7, count));
 }
 
+static void a_holder_knows_whether_anybody_came_before(void **state)
+{
+	struct lock_table *table = *state;
+	uint64_t count;
+
+	assert_true(lock_table_read_begin(table, 7, &count));
+	lock_table_lock_one(table, 7);
+	assert_true(lock_table_held_since(table, 7, count));
+	lock_table_unlock_one(table, 7);
+	lock_table_lock_one(table, 7);
+	assert_false(lock_table_held_since(table, 7, count));
+	lock_table_unlock_one(table, 7);
+}
+
 #define THREADS 4
 #define ROUNDS 20000
 #define INOS 6
@@ -135,6 +149,9 @@ int main(void)
 		cmocka_unit_test(neighbours_do_not_share_a_stripe),
 		cmocka_unit_test_setup_teardown(
 			reading_is_valid_unless_somebody_held_the_lock, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			a_holder_knows_whether_anybody_came_before, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(
 			sets_in_any_order_exclude_without_deadlock, setup,
