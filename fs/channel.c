@@ -39,7 +39,9 @@ void channel_init(struct channel *channel)
 
 void channel_release(struct channel *channel)
 {
-	free(channel->buffer.mem);
+	/* One that was taken has come back as a spare. */
+	if (!channel->taken)
+		free(channel->buffer.mem);
 	while (channel->spare_count)
 		free(channel->spare[--channel->spare_count].mem);
 	mutex_release(&channel->lock);

@@ -62,6 +62,7 @@ struct mount {
 	uid_t owner;
 
 	/* with locks of their own, or atomic */
+	_Atomic uint64_t device; /* st_dev of the mount; 0: not known */
 	struct channel channel;
 	struct opstats stats;
 	struct pace paces[OP_COUNT];
@@ -69,7 +70,6 @@ struct mount {
 	/* the dispatcher's, constant once INIT was answered */
 	bool killpriv_v2; /* clearing set-id bits is left to us */
 	bool initialised; /* INIT was answered */
-	uint64_t device;  /* st_dev of the mount; 0: not known */
 	void *scratch;    /* SCRATCH_BYTES, for replies */
 };
 

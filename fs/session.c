@@ -8,8 +8,9 @@
  * that came to the dispatcher just before its read would be lost. That thread
  * unmounts as umount(8) does, while the dispatcher still answers, so that
  * everything the kernel holds back is written. Is the mount busy, the kernel is
- * asked for that at least; then the dispatcher is told to stop and woken
- * by SIGUSR2 until it has, and the mount is detached.
+ * asked for that at least, which only begins it; then the dispatcher is told to
+ * stop, and woken by SIGUSR2 until it has heard. It answers what waits, until
+ * nothing does or its patience is at an end, and the mount is detached.
  *
  * Invariants:
  *  1. Only the dispatcher reads the device.
@@ -42,6 +43,8 @@
 /* After a successful unmount the device tells at once, unless the mount lives
  * on in another namespace. */
 #define UNMOUNT_PATIENCE_MS 2000
+/* For programs that go on asking while we want to stop. */
+#define DRAIN_PATIENCE_NS 30000000000u
 
 static const struct fuse_lowlevel_ops operations = {
 	.init = op_init,
@@ -247,10 +250,10 @@ static bool device_of(const struct mount *mount, uint64_t *ret_device)
 
 static bool is_ours(const struct mount *mount)
 {
+	uint64_t mounted = atomic_load(&mount->device);
 	uint64_t device;
 
-	return mount->device && device_of(mount, &device) &&
-	       device == mount->device;
+	return mounted && device_of(mount, &device) && device == mounted;
 }
 
 static bool run_fusermount(const struct mount *mount)
@@ -304,7 +307,7 @@ void session_unmount(struct mount *mount)
 
 	/* libfuse sees by itself that it is gone, but detaches whatever is on
 	 * the mountpoint otherwise. */
-	if (gone || is_ours(mount) || !mount->device)
+	if (gone || is_ours(mount) || !atomic_load(&mount->device))
 		fuse_session_unmount(mount->session);
 }
 
@@ -322,7 +325,9 @@ struct stopper {
 	pthread_t thread;
 	pthread_t dispatcher;
 	sigset_t signals;
-	atomic_bool done; /* the dispatcher has stopped */
+	atomic_bool wanted; /* the dispatcher shall stop */
+	atomic_bool heard;  /* it will */
+	atomic_bool done;   /* it has stopped */
 };
 
 static void signal_set(sigset_t *ret_set)
@@ -372,8 +377,8 @@ static void stop_dispatcher(struct stopper *stopper)
 	} else {
 		flush_kernel(mount);
 	}
-	fuse_session_exit(mount->session);
-	while (!atomic_load(&stopper->done)) {
+	atomic_store(&stopper->wanted, true);
+	while (!atomic_load(&stopper->heard) && !atomic_load(&stopper->done)) {
 		pthread_kill(stopper->dispatcher, WAKE_SIGNAL);
 		sleep_ms(WAKE_INTERVAL_MS);
 	}
@@ -407,12 +412,49 @@ static void process(struct mount *mount)
 					 channel_buffer(&mount->channel));
 }
 
-/* Requests until the end, or until INIT was answered. */
-static int answer(struct mount *mount, bool until_initialised)
+static bool request_waits(const struct mount *mount)
 {
+	struct pollfd device = { .fd = fuse_session_fd(mount->session),
+				 .events = POLLIN };
+
+	return poll(&device, 1, 0) == 1;
+}
+
+/*
+ * Is there something to answer before we stop? What the kernel has in its own
+ * queue comes as we answer, so it all has to be answered for none to be left.
+ */
+static bool must_go_on(const struct mount *mount, uint64_t until_ns)
+{
+	if (time_now_ns() >= until_ns)
+		return false;
+	if (request_waits(mount))
+		return true;
+	worker_drain(mount->workers);
+	return request_waits(mount);
+}
+
+static bool may_go_on(struct stopper *stopper, uint64_t *until_ns)
+{
+	if (fuse_session_exited(stopper->mount->session))
+		return false;
+	if (!atomic_load_explicit(&stopper->wanted, memory_order_relaxed))
+		return true;
+	if (!*until_ns) {
+		*until_ns = time_now_ns() + DRAIN_PATIENCE_NS;
+		atomic_store(&stopper->heard, true);
+	}
+	return must_go_on(stopper->mount, *until_ns);
+}
+
+/* Requests until the end, or until INIT was answered. */
+static int answer(struct stopper *stopper, bool until_initialised)
+{
+	struct mount *mount = stopper->mount;
+	uint64_t until_ns = 0;
 	int got = 1;
 
-	while (got > 0 && !fuse_session_exited(mount->session) &&
+	while (got > 0 && may_go_on(stopper, &until_ns) &&
 	       !(until_initialised && mount->initialised)) {
 		got = channel_receive(&mount->channel, mount->session);
 		if (got > 0)
@@ -429,6 +471,7 @@ int session_run(struct mount *mount, void (*on_ready)(void *ctx), void *ctx)
 		.mount = mount,
 		.dispatcher = pthread_self(),
 	};
+	uint64_t device;
 	sigset_t wake;
 	int error;
 
@@ -440,13 +483,13 @@ int session_run(struct mount *mount, void (*on_ready)(void *ctx), void *ctx)
 	sigaddset(&wake, WAKE_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
 
-	error = answer(mount, true);
+	error = answer(&stopper, true);
 	if (!error && mount->initialised) {
-		if (!device_of(mount, &mount->device))
-			mount->device = 0;
+		if (device_of(mount, &device))
+			atomic_store(&mount->device, device);
 		libfuse.keeping = false;
 		on_ready(ctx);
-		error = answer(mount, false);
+		error = answer(&stopper, false);
 	}
 
 	pthread_sigmask(SIG_BLOCK, &wake, NULL);
