@@ -80,9 +80,10 @@ static bool kernel_knows(void *ctx, uint64_t ino)
 {
 	struct mount *mount = ctx;
 
-	/* Nothing is dropped but attributes, and the answer tells. */
-	return fuse_lowlevel_notify_inval_inode(mount->session, ino, -1, 0) ==
-	       0;
+	/* Nothing is dropped but attributes, and the answer tells. Any other
+	 * error is no proof; fs_close deletes what was left. */
+	return fuse_lowlevel_notify_inval_inode(mount->session, ino, -1, 0) !=
+	       -ENOENT;
 }
 
 static void core_forget(void *ctx, uint64_t ino)
