@@ -88,7 +88,7 @@ static bool builder_has_room(struct run_builder *builder, size_t size)
 }
 
 static void builder_put_body(struct run_builder *builder, struct writer *w,
-			     struct run_place_base *place_base,
+			     const struct run_place_base *place_base,
 			     const union run_value *value)
 {
 	if (builder->block.kind == RUN_LEAF)
@@ -141,22 +141,25 @@ int run_builder_add(struct run_builder *builder, struct slice key,
 	    buf_append(&builder->bytes, body_bytes, body_size) ||
 	    buf_assign(&builder->last_key, key))
 		return -ENOMEM;
-	if (restart)
+	if (restart) {
 		builder->restarts[builder->block.count / interval] =
 			(uint16_t)offset;
-	builder->place_base = place_base;
+		if (builder->block.kind == RUN_LEAF)
+			builder->place_base = run_place_base_of(&value->place);
+	}
 	builder->block.count++;
 	return 0;
 }
 
 struct slice run_builder_first_key(const struct run_builder *builder)
 {
-	struct slice bytes =
-		slice_from(buf_slice(&builder->bytes), RUN_BLOCK_HEADER_BYTES);
-	struct reader r = reader_of(bytes);
+	const uint8_t *bytes = builder->bytes.data;
+	struct run_entry_head head = { 0 };
 
 	assert(builder->block.count > 0);
-	return run_entry_head_decode(&r).suffix;
+	run_entry_head_decode(bytes + RUN_BLOCK_HEADER_BYTES,
+			      bytes + builder->block.end, &head);
+	return head.suffix;
 }
 
 int run_builder_finish(struct run_builder *builder, uint32_t seed,
@@ -179,36 +182,31 @@ int run_builder_finish(struct run_builder *builder, uint32_t seed,
 	return 0;
 }
 
-/* Goes to the entry of a restart, which is at `offset`. */
+/* Goes to the entry of a restart, which is at `at`. */
 static void cursor_set(struct run_cursor *cursor, const struct run_block *block,
-		       size_t offset, size_t restart)
+		       const uint8_t *at, size_t restart)
 {
-	struct slice rest = { block->bytes + offset, block->end - offset };
-
-	*cursor = (struct run_cursor){
-		.block = block,
-		.reader = reader_of(rest),
-		.place_base = { block->base, 0 },
-		.index = (unsigned int)restart * block->interval,
-		.restart_index = (unsigned int)restart * block->interval,
-		.restart = restart,
-	};
+	cursor->block = block;
+	cursor->at = at;
+	cursor->index = (unsigned int)restart * block->interval;
+	cursor->restart_index = cursor->index;
+	cursor->restart = restart;
 }
 
 void run_cursor_first(struct run_cursor *cursor, const struct run_block *block)
 {
-	cursor_set(cursor, block, RUN_BLOCK_HEADER_BYTES, 0);
+	cursor_set(cursor, block, block->bytes + RUN_BLOCK_HEADER_BYTES, 0);
 }
 
-/* The restart as a reader; bad when the offset is not that of an entry. */
-static struct reader restart_reader(const struct run_block *block,
+/* Where a restart's entry is; NULL when its offset cannot be that of one. */
+static const uint8_t *restart_place(const struct run_block *block,
 				    size_t restart)
 {
 	size_t offset = run_restart_decode(block, restart);
 
 	if (offset < RUN_BLOCK_HEADER_BYTES || offset >= block->end)
-		return (struct reader){ .bad = true };
-	return reader_of(slice_of(block->bytes + offset, block->end - offset));
+		return NULL;
+	return block->bytes + offset;
 }
 
 /*
@@ -225,7 +223,8 @@ int run_cursor_seek(struct run_cursor *cursor, const struct run_block *block,
 		    struct slice key)
 {
 	size_t low = 0, high = block->restart_count - 1;
-	struct reader r;
+	const uint8_t *end = block->bytes + block->end;
+	const uint8_t *at;
 
 	/* Index blocks are few and in the cache. */
 	if (block->kind == RUN_LEAF)
@@ -235,61 +234,98 @@ int run_cursor_seek(struct run_cursor *cursor, const struct run_block *block,
 		size_t middle = (low + high + 1) / 2;
 		struct run_entry_head head;
 
-		r = restart_reader(block, middle);
-		head = run_entry_head_decode(&r);
-		if (r.bad || head.shared)
+		at = restart_place(block, middle);
+		if (!at || !run_entry_head_decode(at, end, &head) ||
+		    head.shared)
 			return -EUCLEAN;
 		if (slice_compare(head.suffix, key) <= 0)
 			low = middle;
 		else
 			high = middle - 1;
 	}
-	r = restart_reader(block, low);
-	if (r.bad)
+	at = restart_place(block, low);
+	if (!at)
 		return -EUCLEAN;
-	cursor_set(cursor, block, (size_t)(r.at - block->bytes), low);
+	cursor_set(cursor, block, at, low);
 	return 0;
 }
 
 /* A walk ends when every entry was read, and every byte. */
 static int cursor_end(const struct run_cursor *cursor)
 {
-	return reader_done(&cursor->reader) ? 1 : -EUCLEAN;
+	const struct run_block *block = cursor->block;
+
+	return cursor->at == block->bytes + block->end ? 1 : -EUCLEAN;
 }
 
 static bool cursor_restart(struct run_cursor *cursor)
 {
 	const struct run_block *block = cursor->block;
-	size_t offset = (size_t)(cursor->reader.at - block->bytes);
+	size_t offset = (size_t)(cursor->at - block->bytes);
 
-	cursor->place_base = (struct run_place_base){ block->base, 0 };
+	cursor->place_base.segment_id = block->base;
+	cursor->place_base.offset = 0;
 	cursor->restart_index += block->interval;
 	return run_restart_decode(block, cursor->restart++) == offset;
 }
 
-int run_cursor_next(struct run_cursor *cursor, struct run_entry *ret_entry)
+/* Reads the head of the next entry; *ret_at is where its body is. */
+static RUN_INLINE int cursor_head(struct run_cursor *cursor,
+				  struct run_entry *ret_entry,
+				  const uint8_t **ret_at)
 {
 	const struct run_block *block = cursor->block;
-	struct run_place_base base;
-	struct reader r;
+	const uint8_t *at;
 
 	if (cursor->index == block->count)
 		return cursor_end(cursor);
 	ret_entry->restart = cursor->index == cursor->restart_index;
 	if (ret_entry->restart && !cursor_restart(cursor))
 		return -EUCLEAN;
-	/* Local ones are kept in registers. */
-	r = cursor->reader;
-	base = cursor->place_base;
-	ret_entry->head = run_entry_head_decode(&r);
-	if (block->kind == RUN_LEAF)
-		ret_entry->value.place = run_place_decode(&r, &base);
-	else
-		ret_entry->value.child_page = run_child_decode(&r, block->base);
-	cursor->reader = r;
-	cursor->place_base = base;
+	at = run_entry_head_decode(cursor->at, block->bytes + block->end,
+				   &ret_entry->head);
+	if (!at)
+		return -EUCLEAN;
+	*ret_at = at;
+	return 0;
+}
+
+int run_leaf_next(struct run_cursor *cursor, struct run_entry *ret_entry,
+		  struct place *ret_place)
+{
+	const struct run_block *block = cursor->block;
+	const uint8_t *at = NULL;
+	int result = cursor_head(cursor, ret_entry, &at);
+
+	if (result)
+		return result;
+	at = run_place_decode(at, block->bytes + block->end,
+			      &cursor->place_base, ret_place);
+	if (!at)
+		return -EUCLEAN;
+	if (ret_entry->restart)
+		cursor->place_base = run_place_base_of(ret_place);
+	cursor->at = at;
 	cursor->index++;
-	return r.bad ? -EUCLEAN : 0;
+	return 0;
+}
+
+int run_index_next(struct run_cursor *cursor, struct run_entry *ret_entry,
+		   uint64_t *ret_child_page)
+{
+	const struct run_block *block = cursor->block;
+	const uint8_t *at = NULL;
+	int result = cursor_head(cursor, ret_entry, &at);
+
+	if (result)
+		return result;
+	at = run_child_decode(at, block->bytes + block->end, block->base,
+			      ret_child_page);
+	if (!at)
+		return -EUCLEAN;
+	cursor->at = at;
+	cursor->index++;
+	return 0;
 }
 
 /* The key of the entry: `shared` bytes of what is in *key, then the suffix. */
@@ -363,30 +399,40 @@ static unsigned int entries_of_restart(const struct run_cursor *cursor)
 int run_leaf_find(const struct run_block *leaf, struct slice key,
 		  struct place *ret_place)
 {
+	const uint8_t *end = leaf->bytes + leaf->end;
+	struct run_place_base base = { leaf->base, 0 };
 	struct run_cursor cursor;
-	struct run_place_base base;
-	struct reader r;
+	struct run_entry_head head;
+	const uint8_t *at;
 	size_t match = 0;
-	int error = run_cursor_seek(&cursor, leaf, key);
+	int relation, error = run_cursor_seek(&cursor, leaf, key);
 
 	if (error)
 		return error;
-	r = cursor.reader;
-	base = cursor.place_base;
-	for (unsigned int i = entries_of_restart(&cursor); i > 0; i--) {
-		struct run_entry_head head = run_entry_head_decode(&r);
-		struct place place = run_place_decode(&r, &base);
-		int relation;
+	/* The restart's place is what the others are counted from. */
+	at = run_entry_head_decode(cursor.at, end, &head);
+	if (at)
+		at = run_place_decode(at, end, &base, ret_place);
+	if (!at)
+		return -EUCLEAN;
+	relation = search_relation(&head, key, &match);
+	if (relation >= 0)
+		return relation;
+	base = run_place_base_of(ret_place);
 
-		if (r.bad)
+	for (unsigned int i = entries_of_restart(&cursor); i > 1; i--) {
+		at = run_entry_head_decode(at, end, &head);
+		if (!at)
 			return -EUCLEAN;
 		relation = search_relation(&head, key, &match);
-		if (relation > 0)
-			return 1;
-		if (relation == 0) {
-			*ret_place = place;
-			return 0;
-		}
+		if (relation == 0)
+			at = run_place_decode(at, end, &base, ret_place);
+		else
+			at = run_place_skip(at, end);
+		if (!at)
+			return -EUCLEAN;
+		if (relation >= 0)
+			return relation;
 	}
 	return 1;
 }
@@ -394,20 +440,23 @@ int run_leaf_find(const struct run_block *leaf, struct slice key,
 int run_index_find(const struct run_block *block, struct slice key,
 		   uint64_t *ret_child_page)
 {
+	const uint8_t *end = block->bytes + block->end;
 	struct run_cursor cursor;
-	struct reader r;
-	uint64_t child = block->base;
+	const uint8_t *at;
+	uint64_t child = block->base, page;
 	size_t match = 0;
 	int error = run_cursor_seek(&cursor, block, key);
 
 	if (error)
 		return error;
-	r = cursor.reader;
+	at = cursor.at;
 	for (unsigned int i = entries_of_restart(&cursor); i > 0; i--) {
-		struct run_entry_head head = run_entry_head_decode(&r);
-		uint64_t page = run_child_decode(&r, block->base);
+		struct run_entry_head head;
 
-		if (r.bad)
+		at = run_entry_head_decode(at, end, &head);
+		if (at)
+			at = run_child_decode(at, end, block->base, &page);
+		if (!at)
 			return -EUCLEAN;
 		if (search_relation(&head, key, &match) > 0)
 			break;

@@ -63,17 +63,16 @@ void run_builder_reset(struct run_builder *builder);
 /* Walks the entries of a block in order. */
 struct run_cursor {
 	const struct run_block *block;
-	struct reader reader;
+	const uint8_t *at; /* the next entry */
 	struct run_place_base place_base;
-	unsigned int index;         /* of the entry that comes next */
+	unsigned int index;         /* of the next entry */
 	unsigned int restart_index; /* of the next restart's entry */
 	size_t restart;             /* and which restart that is */
 };
 
-/* An entry as it stands in a block; the suffix is borrowed from there. */
+/* The key of an entry as it stands in a block, where the suffix is borrowed. */
 struct run_entry {
 	struct run_entry_head head;
-	union run_value value;
 	bool restart; /* shares nothing, by decree; else all that it can */
 };
 
@@ -85,8 +84,14 @@ void run_cursor_first(struct run_cursor *cursor, const struct run_block *block);
  */
 int run_cursor_seek(struct run_cursor *cursor, const struct run_block *block,
 		    struct slice key);
-/* 0, 1 at the end, -EUCLEAN. */
-int run_cursor_next(struct run_cursor *cursor, struct run_entry *ret_entry);
+/*
+ * Reads the next entry of a leaf, or of an index block. 0, 1 at the end,
+ * -EUCLEAN. Outputs are undefined unless it is 0.
+ */
+int run_leaf_next(struct run_cursor *cursor, struct run_entry *ret_entry,
+		  struct place *ret_place);
+int run_index_next(struct run_cursor *cursor, struct run_entry *ret_entry,
+		   uint64_t *ret_child_page);
 
 /*
  * Turns *key, the key of the entry before (when has_key), into the key of
@@ -94,7 +99,10 @@ int run_cursor_next(struct run_cursor *cursor, struct run_entry *ret_entry);
  */
 int run_entry_key(const struct run_entry *entry, bool has_key, struct buf *key);
 
-/* 0 with the place, 1 when the leaf has no such key, -EUCLEAN. */
+/*
+ * 0 with the place, 1 when the leaf has no such key, -EUCLEAN; *ret_place is
+ * undefined then.
+ */
 int run_leaf_find(const struct run_block *leaf, struct slice key,
 		  struct place *ret_place);
 /*

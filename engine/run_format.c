@@ -11,7 +11,7 @@
  *
  *	varint shared | varint suffix size | suffix | body
  *	body of a leaf:   u8 lengths and tombstone | zigzag segment - base |
- *	                  zigzag offset - base | size
+ *	                  zigzag offset - base | size; base: the restart's place
  *	body of an index: varint child page - base
  *
  * Invariants:
@@ -221,29 +221,31 @@ static bool block_makes_sense(const struct run_block *b)
 
 int run_block_decode(struct slice bytes, struct run_block *ret_block)
 {
+	struct run_block *b = ret_block;
 	struct reader r = reader_of(bytes);
-	struct run_block b = { .bytes = bytes.data, .size = bytes.size };
 	unsigned int kind, pages, zero;
 
 	get_u32(&r); /* checksum */
 	kind = get_u8(&r);
-	b.level = get_u8(&r);
+	b->level = get_u8(&r);
 	pages = get_u8(&r);
 	zero = get_u8(&r);
-	b.count = get_u16(&r);
+	b->count = get_u16(&r);
 	zero |= get_u16(&r);
-	b.end = get_u32(&r);
-	b.base = get_u64(&r);
-	b.kind = (enum run_block_kind)kind;
-	b.interval = run_interval_of(b.kind);
-	b.restart_count = run_restart_count(b.kind, b.count);
+	b->end = get_u32(&r);
+	b->base = get_u64(&r);
+	b->kind = (enum run_block_kind)kind;
+	b->bytes = bytes.data;
+	b->size = bytes.size;
+	b->restarts = NULL;
+	b->interval = run_interval_of(b->kind);
+	b->restart_count = run_restart_count(b->kind, b->count);
 	if (r.bad || zero || pages * RUN_PAGE_BYTES != bytes.size ||
-	    !block_makes_sense(&b))
+	    !block_makes_sense(b))
 		return -EUCLEAN;
-	if (b.kind != RUN_FILTER)
-		b.restarts = b.bytes + b.size -
-			     (size_t)b.restart_count * RUN_RESTART_BYTES;
-	*ret_block = b;
+	if (b->kind != RUN_FILTER)
+		b->restarts = b->bytes + b->size -
+			      (size_t)b->restart_count * RUN_RESTART_BYTES;
 	return 0;
 }
 
@@ -263,12 +265,27 @@ void run_entry_head_encode(struct writer *w, const struct run_entry_head *head)
 	put_varint(w, head->suffix.size);
 }
 
-struct run_entry_head run_entry_head_decode_any(struct reader *r)
+static struct reader reader_between(const uint8_t *at, const uint8_t *end)
 {
-	uint64_t shared = get_varint(r), size = get_varint(r);
+	return reader_of(slice_of(at, (size_t)(end - at)));
+}
 
-	/* More than there is makes the reader bad, whatever the type. */
-	return (struct run_entry_head){ shared, get_bytes(r, size) };
+static const uint8_t *reader_place(const struct reader *r)
+{
+	return r->bad ? NULL : r->at;
+}
+
+const uint8_t *run_entry_head_decode_any(const uint8_t *at, const uint8_t *end,
+					 struct run_entry_head *ret_head)
+{
+	struct reader r = reader_between(at, end);
+	uint64_t size;
+
+	ret_head->shared = get_varint(&r);
+	size = get_varint(&r);
+	/* More than there is makes the reader bad. */
+	ret_head->suffix = get_bytes(&r, size);
+	return reader_place(&r);
 }
 
 /* The code of the shortest length that holds v: eight bytes hold any. */
@@ -293,15 +310,23 @@ static uint64_t get_integer(struct reader *r, unsigned int length)
 	return v;
 }
 
-struct run_place_integers run_place_decode_tail(struct reader *r,
-						unsigned int head)
+const uint8_t *run_place_decode_tail(const uint8_t *at, const uint8_t *end,
+				     const struct run_place_base *base,
+				     struct place *ret_place)
 {
-	struct run_place_integers v;
+	struct reader r = reader_between(at, end);
+	unsigned int head = get_u8(&r);
+	uint64_t segment = get_integer(&r, run_segment_length(head));
+	uint64_t offset = get_integer(&r, run_offset_length(head));
+	uint64_t size = get_integer(&r, run_size_length(head));
 
-	v.segment = get_integer(r, run_segment_length(head));
-	v.offset = get_integer(r, run_offset_length(head));
-	v.size = get_integer(r, run_size_length(head));
-	return v;
+	*ret_place = (struct place){
+		.offset = base->offset + run_from_zigzag(offset),
+		.size_bytes = size,
+		.segment_id = base->segment_id + run_from_zigzag(segment),
+		.tombstone = head & RUN_PLACE_TOMBSTONE,
+	};
+	return reader_place(&r);
 }
 
 static void put_integer(struct writer *w, uint64_t v, unsigned int length)
@@ -313,7 +338,7 @@ static void put_integer(struct writer *w, uint64_t v, unsigned int length)
 	put_bytes(w, slice_of(bytes, length));
 }
 
-void run_place_encode(struct writer *w, struct run_place_base *base,
+void run_place_encode(struct writer *w, const struct run_place_base *base,
 		      const struct place *place)
 {
 	uint64_t segment =
@@ -333,11 +358,18 @@ void run_place_encode(struct writer *w, struct run_place_base *base,
 		    run_length_of(RUN_SEGMENT_LENGTHS, segment_code));
 	put_integer(w, offset, run_length_of(RUN_OFFSET_LENGTHS, offset_code));
 	put_integer(w, size, run_length_of(RUN_SIZE_LENGTHS, size_code));
-	base->segment_id = place->segment_id;
-	base->offset = place->offset + size;
 }
 
 void run_child_encode(struct writer *w, uint64_t base, uint64_t child_page)
 {
 	put_varint(w, child_page - base);
+}
+
+const uint8_t *run_child_decode_any(const uint8_t *at, const uint8_t *end,
+				    uint64_t base, uint64_t *ret_child_page)
+{
+	struct reader r = reader_between(at, end);
+
+	*ret_child_page = base + get_varint(&r);
+	return reader_place(&r);
 }

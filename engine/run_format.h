@@ -17,7 +17,7 @@
 #include "engine/run.h"
 
 #define RUN_FORMAT_VERSION 1u
-#define RUN_PAGE_BYTES 4096u
+#define RUN_PAGE_BYTES ((size_t)4096)
 #define RUN_BLOCK_HEADER_BYTES 24u
 /*
  * Every so many entries one has its whole key, and its offset in a table. An
@@ -109,8 +109,9 @@ unsigned int run_block_pages(const uint8_t *page);
 void run_block_header_encode(const struct run_block *block,
 			     uint8_t ret_bytes[RUN_BLOCK_HEADER_BYTES]);
 /*
- * 0 or -EUCLEAN. Does not verify the checksum, and does not need it: whatever
- * the bytes are, all that is decoded afterwards stays inside them.
+ * 0 or -EUCLEAN, and then *ret_block is undefined. Does not verify the
+ * checksum, and does not need it: whatever the bytes are, all that is decoded
+ * afterwards stays inside them.
  */
 int run_block_decode(struct slice bytes, struct run_block *ret_block);
 
@@ -145,9 +146,12 @@ static inline size_t run_restart_decode(const struct run_block *block,
  * An entry: head, bytes of the key that it does not share with the key before,
  * body. The body of a leaf entry is a place, of an index entry a child page.
  *
- * The decoders are inline, and their rare cases take a copy of the reader: so
- * that it stays in registers in the loops of a lookup, a third of whose time
- * this is.
+ * Its decoders are the inner loop of every lookup and list. They are inline,
+ * take [at, end) and return what is behind the part decoded, or NULL when that
+ * is malformed or does not end in time; the rare cases are out of line. Two
+ * pointers instead of a struct reader, and outputs written where they are to
+ * stay, also on a failure: the compiler moves structs in pieces of another size
+ * than it filled them, which stalls the processor longer than decoding takes.
  */
 #define RUN_INLINE inline __attribute__((always_inline))
 
@@ -159,33 +163,37 @@ struct run_entry_head {
 /* Puts what stands before the suffix. */
 void run_entry_head_encode(struct writer *w, const struct run_entry_head *head);
 
-/* Any head; the decoder below has the usual one inline. */
-struct run_entry_head run_entry_head_decode_any(struct reader *r);
+const uint8_t *run_entry_head_decode_any(const uint8_t *at, const uint8_t *end,
+					 struct run_entry_head *ret_head);
 
-static RUN_INLINE struct run_entry_head run_entry_head_decode(struct reader *r)
+/* Head and suffix. */
+static RUN_INLINE const uint8_t *
+run_entry_head_decode(const uint8_t *at, const uint8_t *end,
+		      struct run_entry_head *ret_head)
 {
-	const uint8_t *p = r->at;
-	size_t left = reader_left(r);
-	struct run_entry_head head;
+	size_t left = (size_t)(end - at);
 
-	if (left >= 2 && (p[0] | p[1]) < 0x80 && p[1] <= left - 2) {
-		head.shared = p[0];
-		head.suffix = slice_of(p + 2, p[1]);
-		r->at = p + 2 + p[1];
-	} else {
-		struct reader any = *r;
-
-		head = run_entry_head_decode_any(&any);
-		*r = any;
-	}
-	return head;
+	if (left < 2 || (at[0] | at[1]) >= 0x80 || at[1] > left - 2)
+		return run_entry_head_decode_any(at, end, ret_head);
+	ret_head->shared = at[0];
+	ret_head->suffix.data = at + 2;
+	ret_head->suffix.size = at[1];
+	return at + 2 + at[1];
 }
 
-/* What a place is counted from: the one before it, at restarts the block. */
+/*
+ * What a place is counted from: that of the restart at or before it; that one
+ * itself from the block's base. So a search needs to decode no more than two.
+ */
 struct run_place_base {
 	uint64_t segment_id;
 	uint64_t offset;
 };
+
+static inline struct run_place_base run_place_base_of(const struct place *place)
+{
+	return (struct run_place_base){ place->segment_id, place->offset };
+}
 
 /*
  * A place begins with a byte that has the lengths of its three integers, so
@@ -250,66 +258,64 @@ static inline uint64_t run_from_zigzag(uint64_t v)
 	return (v >> 1) ^ (0 - (v & 1));
 }
 
-void run_place_encode(struct writer *w, struct run_place_base *base,
+void run_place_encode(struct writer *w, const struct run_place_base *base,
 		      const struct place *place);
 
-/* The integers of a place as they are stored. */
-struct run_place_integers {
-	uint64_t segment;
-	uint64_t offset;
-	uint64_t size;
-};
-
 /* Near the end of a block, where loading eight bytes is not safe. */
-struct run_place_integers run_place_decode_tail(struct reader *r,
-						unsigned int head);
+const uint8_t *run_place_decode_tail(const uint8_t *at, const uint8_t *end,
+				     const struct run_place_base *base,
+				     struct place *ret_place);
 
-/* Moves base on; lsn is 0. */
-static RUN_INLINE struct place run_place_decode(struct reader *r,
-						struct run_place_base *base)
+/* lsn is 0. */
+static RUN_INLINE const uint8_t *
+run_place_decode(const uint8_t *at, const uint8_t *end,
+		 const struct run_place_base *base, struct place *ret_place)
 {
-	const uint8_t *p = r->at;
-	struct run_place_integers v;
-	unsigned int head = 0;
+	unsigned int head, length;
 
-	if (reader_left(r) >= RUN_ENTRY_BODY_MAX) {
-		unsigned int length;
+	if ((size_t)(end - at) < RUN_ENTRY_BODY_MAX)
+		return run_place_decode_tail(at, end, base, ret_place);
+	head = *at++;
+	length = run_segment_length(head);
+	ret_place->segment_id = base->segment_id +
+				run_from_zigzag(run_integer_load(at, length));
+	at += length;
+	length = run_offset_length(head);
+	ret_place->offset =
+		base->offset + run_from_zigzag(run_integer_load(at, length));
+	at += length;
+	length = run_size_length(head);
+	ret_place->size_bytes = run_integer_load(at, length);
+	ret_place->lsn = 0;
+	ret_place->tombstone = head & RUN_PLACE_TOMBSTONE;
+	return at + length;
+}
 
-		head = *p++;
-		length = run_segment_length(head);
-		v.segment = run_integer_load(p, length);
-		p += length;
-		length = run_offset_length(head);
-		v.offset = run_integer_load(p, length);
-		p += length;
-		length = run_size_length(head);
-		v.size = run_integer_load(p, length);
-		r->at = p + length;
-	} else {
-		struct reader tail = *r;
+/* Passes a place by. */
+static RUN_INLINE const uint8_t *run_place_skip(const uint8_t *at,
+						const uint8_t *end)
+{
+	size_t left = (size_t)(end - at), size;
 
-		head = get_u8(&tail);
-		v = run_place_decode_tail(&tail, head);
-		*r = tail;
-	}
-	base->segment_id += run_from_zigzag(v.segment);
-	base->offset += run_from_zigzag(v.offset) + v.size;
-	return (struct place){
-		.offset = base->offset - v.size,
-		.size_bytes = v.size,
-		.segment_id = base->segment_id,
-		.tombstone = head & RUN_PLACE_TOMBSTONE,
-	};
+	if (left == 0)
+		return NULL;
+	size = 1 + run_segment_length(*at) + run_offset_length(*at) +
+	       run_size_length(*at);
+	return size <= left ? at + size : NULL;
 }
 
 /* Children are counted from the block's base, its first child. */
 void run_child_encode(struct writer *w, uint64_t base, uint64_t child_page);
+const uint8_t *run_child_decode_any(const uint8_t *at, const uint8_t *end,
+				    uint64_t base, uint64_t *ret_child_page);
 
-static RUN_INLINE uint64_t run_child_decode(struct reader *r, uint64_t base)
+static RUN_INLINE const uint8_t *run_child_decode(const uint8_t *at,
+						  const uint8_t *end,
+						  uint64_t base,
+						  uint64_t *ret_child_page)
 {
-	struct reader any = *r;
-	uint64_t v = get_varint(&any);
-
-	*r = any;
-	return base + v;
+	if (at == end || *at >= 0x80)
+		return run_child_decode_any(at, end, base, ret_child_page);
+	*ret_child_page = base + *at;
+	return at + 1;
 }

@@ -25,7 +25,7 @@
 #include "engine/run_internal.h"
 
 /* Who has read so far in order will go on: then pages are asked for ahead. */
-#define PREFETCH_STEP 64
+#define PREFETCH_STEP 64u
 #define PREFETCH_PAGES (2 * PREFETCH_STEP)
 
 struct run_source {
@@ -53,7 +53,7 @@ static int load_block(struct run_source *s, uint64_t page)
 
 	if (++s->blocks_read % PREFETCH_STEP == PREFETCH_STEP / 4)
 		io_map_prefetch(&run->map, page * RUN_PAGE_BYTES,
-				PREFETCH_PAGES * RUN_PAGE_BYTES);
+				(size_t)PREFETCH_PAGES * RUN_PAGE_BYTES);
 	error = run_block_load(run, page, &s->block_copy, &s->block);
 	if (error)
 		return error;
@@ -81,14 +81,15 @@ static int load_next_leaf(struct run_source *s)
 
 static int advance(struct run_source *s)
 {
+	struct place *place = &s->base.entry.place;
 	struct run_entry entry;
-	int result = run_cursor_next(&s->cursor, &entry);
+	int result = run_leaf_next(&s->cursor, &entry, place);
 
 	while (result == 1) {
 		result = load_next_leaf(s);
 		if (result)
 			return result;
-		result = run_cursor_next(&s->cursor, &entry);
+		result = run_leaf_next(&s->cursor, &entry, place);
 	}
 	if (!result)
 		result = run_entry_key(&entry, s->has_key, &s->key);
@@ -96,7 +97,6 @@ static int advance(struct run_source *s)
 		return result;
 	s->has_key = true;
 	s->base.entry.key = buf_slice(&s->key);
-	s->base.entry.place = entry.value.place;
 	return 0;
 }
 

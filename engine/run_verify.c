@@ -48,6 +48,8 @@ static int first_key(struct verification *v, uint64_t page, unsigned int level,
 	struct run_block block;
 	struct run_cursor cursor;
 	struct run_entry entry;
+	struct place place;
+	uint64_t child;
 	int error = run_block_load(v->run, page, &v->child_copy, &block);
 
 	if (error)
@@ -55,7 +57,8 @@ static int first_key(struct verification *v, uint64_t page, unsigned int level,
 	if (block.level != level || block.kind == RUN_FILTER)
 		return -EUCLEAN;
 	run_cursor_first(&cursor, &block);
-	error = run_cursor_next(&cursor, &entry);
+	error = level ? run_index_next(&cursor, &entry, &child) :
+			run_leaf_next(&cursor, &entry, &place);
 	if (!error)
 		*ret_key = entry.head.suffix;
 	return error;
@@ -101,35 +104,52 @@ static int verify_boundary(struct verification *v)
 	return 0;
 }
 
-static int verify_entries(struct verification *v, const struct run_block *block,
-			  uint64_t page)
+static int verify_leaf(struct verification *v, const struct run_block *block)
 {
 	struct run_cursor cursor;
 	struct run_entry entry;
-	bool leaf = block->kind == RUN_LEAF;
+	struct place place;
 	int result;
 
 	run_cursor_first(&cursor, block);
 	for (bool has_key = false;; has_key = true) {
-		result = run_cursor_next(&cursor, &entry);
+		result = run_leaf_next(&cursor, &entry, &place);
 		if (result)
 			break;
 		result = run_entry_key(&entry, has_key, &v->key);
-		if (!result && leaf && !has_key)
+		if (!result && !has_key)
 			result = verify_boundary(v);
 		if (!result)
-			result = leaf ? verify_leaf_entry(v,
-							  &entry.value.place) :
-					verify_child(v, block, page,
-						     entry.value.child_page);
+			result = verify_leaf_entry(v, &place);
 		if (result)
 			return result;
 	}
-	if (result == 1 && leaf) {
-		v->has_leaf_key = true;
-		return buf_assign(&v->leaf_key, buf_slice(&v->key));
+	if (result < 0)
+		return result;
+	v->has_leaf_key = true;
+	return buf_assign(&v->leaf_key, buf_slice(&v->key));
+}
+
+static int verify_index(struct verification *v, const struct run_block *block,
+			uint64_t page)
+{
+	struct run_cursor cursor;
+	struct run_entry entry;
+	uint64_t child;
+	int result;
+
+	run_cursor_first(&cursor, block);
+	for (bool has_key = false;; has_key = true) {
+		result = run_index_next(&cursor, &entry, &child);
+		if (result)
+			break;
+		result = run_entry_key(&entry, has_key, &v->key);
+		if (!result)
+			result = verify_child(v, block, page, child);
+		if (result)
+			return result;
 	}
-	return result == 1 ? 0 : result;
+	return result < 0 ? result : 0;
 }
 
 static int verify_blocks(struct verification *v)
@@ -146,7 +166,8 @@ static int verify_blocks(struct verification *v)
 		if (block.kind == RUN_FILTER)
 			return -EUCLEAN;
 		v->levels[block.level].block_count++;
-		error = verify_entries(v, &block, page);
+		error = block.kind == RUN_LEAF ? verify_leaf(v, &block) :
+						 verify_index(v, &block, page);
 		if (error)
 			return error;
 		v->last_page = page;

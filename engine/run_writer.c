@@ -246,12 +246,12 @@ static int writer_put_filter(struct run_writer *writer)
 		if (left < RUN_FILTER_PAGE_LINES)
 			block.count = (unsigned int)left;
 		block.end = RUN_FILTER_HEADER_BYTES +
-			    block.count * BLOOM_LINE_BYTES;
+			    (size_t)block.count * BLOOM_LINE_BYTES;
 		memset(page, 0, sizeof(page));
 		run_block_header_encode(&block, page);
 		memcpy(page + RUN_FILTER_HEADER_BYTES,
 		       bloom->lines + line * BLOOM_LINE_BYTES,
-		       block.count * BLOOM_LINE_BYTES);
+		       (size_t)block.count * BLOOM_LINE_BYTES);
 		run_checksum_store(writer->seed, writer_page(writer), page,
 				   sizeof(page));
 		error = writer_put(writer, slice_of(page, sizeof(page)));

@@ -119,12 +119,6 @@ static struct slice present_key(size_t i)
 	return key_slice(&keys[2 * i]);
 }
 
-static struct slice random_key(bool present)
-{
-	return key_slice(&keys[2 * (random_next() % key_count) + !present]);
-}
-
-/* Where the i-th record in order of key is, when written in another order. */
 static struct place place_of(size_t i)
 {
 	uint64_t at = (uint64_t)i * 2654435761u % key_count * RECORD_BYTES;
@@ -162,52 +156,71 @@ static void write_run(int dir_fd, const char *kind)
 	       (now_ns() - start) / (double)key_count);
 }
 
+/* Keys chosen beforehand, as callers have theirs at hand. */
+#define BATCH_KEYS 256
+
+static void choose_batch(struct key batch[BATCH_KEYS], bool present)
+{
+	for (size_t i = 0; i < BATCH_KEYS; i++)
+		batch[i] = keys[2 * (random_next() % key_count) + !present];
+}
+
 static void measure_gets(struct run *run, const char *kind, const char *what,
 			 bool present)
 {
-	const size_t rounds = 2000000;
+	const size_t batches = 8000;
+	const size_t timed = batches / 2 * BATCH_KEYS;
 	uint64_t outcomes[3] = { 0 };
-	double start;
+	double total = 0;
 
-	/* The second pass is the one that counts. */
-	for (int pass = 0; pass < 2; pass++) {
-		memset(outcomes, 0, sizeof(outcomes));
+	/* The first half is to fill the caches. */
+	for (size_t i = 0; i < batches; i++) {
+		struct key batch[BATCH_KEYS];
+		double start;
+
+		choose_batch(batch, present);
 		start = now_ns();
-		for (size_t i = 0; i < rounds; i++) {
+		for (size_t j = 0; j < BATCH_KEYS; j++) {
 			enum run_probe probe;
 			struct place place;
 
-			check(run_get(run, random_key(present), &place, &probe),
+			check(run_get(run, key_slice(&batch[j]), &place,
+				      &probe),
 			      "get");
 			outcomes[probe]++;
 		}
+		if (i >= batches / 2)
+			total += now_ns() - start;
 	}
-	printf("%s_%s_ns %.1f\n", kind, what,
-	       (now_ns() - start) / (double)rounds);
+	printf("%s_%s_ns %.1f\n", kind, what, total / (double)timed);
 	printf("%s_%s_false_matches %.4f\n", kind, what,
-	       (double)outcomes[RUN_FALSE_MATCH] / (double)rounds);
+	       (double)outcomes[RUN_FALSE_MATCH] /
+		       (double)(batches * BATCH_KEYS));
 }
 
-/* What choosing a key costs, which is part of what the others measured. */
-static void measure_choice(const char *kind)
+static void measure_seeks(struct source *source, const char *kind)
 {
-	const size_t rounds = 2000000;
-	volatile uint8_t sum = 0;
-	double start = now_ns();
+	const size_t batches = 1000;
+	double total = 0;
 
-	for (size_t i = 0; i < rounds; i++) {
-		const uint8_t *bytes = random_key(true).data;
+	for (size_t i = 0; i < batches; i++) {
+		struct key batch[BATCH_KEYS];
+		double start;
 
-		sum = (uint8_t)(sum + bytes[8]);
+		choose_batch(batch, true);
+		start = now_ns();
+		for (size_t j = 0; j < BATCH_KEYS; j++)
+			check(source_seek(source, key_slice(&batch[j]), false),
+			      "seek");
+		total += now_ns() - start;
 	}
-	printf("%s_choose_key_ns %.1f\n", kind,
-	       (now_ns() - start) / (double)rounds);
+	printf("%s_seek_ns %.1f\n", kind,
+	       total / (double)(batches * BATCH_KEYS));
 }
 
 static void measure_source(struct run *run, const char *kind)
 {
 	struct source *source = run_source_new(run);
-	const size_t seeks = 500000;
 	size_t count = 0;
 	double start = now_ns();
 	int result;
@@ -221,10 +234,7 @@ static void measure_source(struct run *run, const char *kind)
 	if (count != key_count)
 		check(-EUCLEAN, "count");
 	printf("%s_next_ns %.1f\n", kind, (now_ns() - start) / (double)count);
-	start = now_ns();
-	for (size_t i = 0; i < seeks; i++)
-		check(source_seek(source, random_key(true), false), "seek");
-	printf("%s_seek_ns %.1f\n", kind, (now_ns() - start) / (double)seeks);
+	measure_seeks(source, kind);
 	source_free(source);
 }
 
@@ -240,7 +250,6 @@ static void measure(int dir_fd, const char *kind, size_t count,
 	start = now_ns();
 	check(run_open(io_system(), dir_fd, &identity, &run), "open");
 	printf("%s_open_us %.1f\n", kind, (now_ns() - start) / 1e3);
-	measure_choice(kind);
 	measure_gets(run, kind, "hit", true);
 	measure_gets(run, kind, "miss", false);
 	measure_source(run, kind);

@@ -214,7 +214,7 @@ static inline int write_model(struct io *io, const struct model *model,
 
 static inline struct run *write_and_open(const struct model *model)
 {
-	struct run_summary summary;
+	struct run_summary summary = { 0 };
 
 	assert_int_equal(
 		write_model(io_system(), model, model->count, &summary), 0);

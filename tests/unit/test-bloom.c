@@ -13,7 +13,7 @@
 
 #include "engine/bloom.h"
 
-#define KEYS 100000u
+#define KEYS ((size_t)100000)
 
 /* Keys as alike as keys get: a counter in front of, or behind, equal bytes. */
 static uint64_t hash_of(uint32_t i, bool counter_first)
@@ -200,7 +200,7 @@ static void half_as_many_lines_have_half_the_index(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < KEYS; i++) {
 		uint64_t hash = hash_of(i, true);
-		uint64_t lines = 2 * (i % 1000 + 1);
+		uint64_t lines = UINT64_C(2) * (i % 1000 + 1);
 
 		assert_true(bloom_line_index(hash, lines) < lines);
 		assert_int_equal(bloom_line_index(hash, lines) / 2,

@@ -76,7 +76,7 @@ static void check_damaged_gets(struct run *run, const struct model *model)
 
 static void each_flipped_bit_is_detected_or_harmless(void **state)
 {
-	struct run_summary summary;
+	struct run_summary summary = { 0 };
 	struct run *run, *broken = NULL;
 	struct model model;
 	uint64_t footer_offset;
@@ -116,7 +116,7 @@ static void each_flipped_bit_is_detected_or_harmless(void **state)
 
 static void a_run_cut_off_anywhere_is_refused(void **state)
 {
-	struct run_summary summary;
+	struct run_summary summary = { 0 };
 	struct run *run = NULL;
 	struct model model;
 	int fd;
@@ -202,7 +202,7 @@ static void use_forged(struct run *run, const struct model *model)
 
 static void contents_with_forged_checksums_do_no_harm(void **state)
 {
-	struct run_summary summary;
+	struct run_summary summary = { 0 };
 	struct model model;
 	uint64_t pages;
 	int fd;
@@ -340,7 +340,7 @@ static struct io *failing_io(int calls_before, int error)
 static void a_failed_write_leaves_no_file(void **state)
 {
 	static const int errors[] = { -ENOSPC, -EIO };
-	struct run_summary summary;
+	struct run_summary summary = { 0 };
 	char name[RUN_NAME_MAX];
 	struct model model;
 	int n = 0;
@@ -413,7 +413,7 @@ static void a_failed_read_is_an_error_and_no_more(void **state)
 
 static void a_damaged_filter_costs_time_and_no_key(void **state)
 {
-	struct run_summary summary;
+	struct run_summary summary = { 0 };
 	struct model model;
 	struct run *run;
 	uint8_t byte = 0x55;

@@ -75,7 +75,7 @@ static void check_around(struct run *run, struct source *source,
 static void check_all(const struct model *model, uint64_t expected_entries,
 		      size_t stride)
 {
-	struct run_summary summary;
+	struct run_summary summary = { 0 };
 	struct source *source;
 	struct run *run;
 	struct stat st;
@@ -252,7 +252,7 @@ static void a_run_of_another_store_or_number_is_refused(void **state)
 
 static void a_run_is_never_written_over_another_file(void **state)
 {
-	struct run_summary summary;
+	struct run_summary summary = { 0 };
 	struct run *run;
 	struct model model;
 
