@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include <linux/falloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "fs/schema.h"
@@ -563,6 +565,56 @@ static void random_changes_match_an_array(void **state)
 	assert_sound(f);
 }
 
+/* --- several threads --- */
+
+#define SHARED_SIZE (64u * BLOCK)
+#define SHARED_ROUNDS 400
+
+struct shared_file {
+	struct fs_fixture *f;
+	uint64_t ino;
+	atomic_bool done;
+};
+
+/* Fills the file with one letter after another, or cuts it to nothing. */
+static void *rewrite(void *arg)
+{
+	struct shared_file *shared = arg;
+	static uint8_t bytes[SHARED_SIZE];
+	int i;
+
+	for (i = 0; i < SHARED_ROUNDS; i++) {
+		memset(bytes, 'a' + i % 26, sizeof(bytes));
+		if (i % 5 == 4)
+			set_size(shared->f, shared->ino, 0);
+		fs_write(shared->f->fs, shared->ino, 0, bytes, sizeof(bytes),
+			 0);
+	}
+	atomic_store(&shared->done, true);
+	return NULL;
+}
+
+static void a_read_sees_a_file_as_it_was_at_one_moment(void **state)
+{
+	struct fs_fixture *f = *state;
+	struct shared_file shared = { .f = f, .ino = make_file(f, "f") };
+	static uint8_t bytes[SHARED_SIZE];
+	pthread_t thread;
+	size_t got, i;
+
+	assert_int_equal(pthread_create(&thread, NULL, rewrite, &shared), 0);
+	while (!atomic_load(&shared.done)) {
+		assert_int_equal(fs_read(f->fs, shared.ino, 0, bytes,
+					 sizeof(bytes), &got),
+				 0);
+		assert_true(got == 0 || got == SHARED_SIZE);
+		for (i = 1; i < got; i++)
+			assert_int_equal(bytes[i], bytes[0]);
+	}
+	pthread_join(thread, NULL);
+	assert_sound(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -585,6 +637,7 @@ int main(void)
 		FS_TEST(a_copy_has_the_data_and_the_holes),
 		FS_TEST(overlapping_copies_are_refused),
 		FS_TEST(random_changes_match_an_array),
+		FS_TEST(a_read_sees_a_file_as_it_was_at_one_moment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
