@@ -181,7 +181,7 @@ static void on_ready(void *ctx)
 static int mount_serve(struct mount *mount, struct fs_options *fs_options,
 		       bool store_is_new, struct start *start)
 {
-	struct options_error text;
+	struct options_error text = { .text = "" };
 	int error = mount_start(mount, fs_options, store_is_new, &text);
 	int close_error = 0;
 
@@ -211,7 +211,7 @@ static int run(struct options *options, struct fs_options *fs_options,
 {
 	struct start start = { .daemon.status_fd = -1,
 			       .foreground = options->foreground };
-	struct options_error text;
+	struct options_error text = { .text = "" };
 	static struct mount mount;
 	int status = 1;
 	int error;
@@ -256,7 +256,7 @@ int main(int argc, char **argv)
 {
 	struct fs_options fs_options;
 	struct options options;
-	struct options_error text;
+	struct options_error text = { .text = "" };
 	struct preflight preflight;
 	int status = 0;
 	int error;

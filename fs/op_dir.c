@@ -84,13 +84,11 @@ static int add_entry(void *ctx, const struct fs_dirent *dirent)
 static int list_root(struct mount *mount, uint64_t cookie,
 		     struct listing *listing)
 {
-	size_t before;
-	int error = 0;
-
 	if (cookie < VIRTUAL_COOKIE) {
-		before = listing->used;
-		error = fs_readdir(mount->fs, FS_ROOT_INO, cookie, add_entry,
-				   listing);
+		size_t before = listing->used;
+		int error = fs_readdir(mount->fs, FS_ROOT_INO, cookie,
+				       add_entry, listing);
+
 		/* Real entries may be left: virtual ones come last. */
 		if (error || listing->used != before)
 			return error;

@@ -54,6 +54,7 @@ static const char *const log_words[] = { "error", "warning", "info", "debug",
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
 #define TIB ((uint64_t)1 << 40)
+#define EIB ((uint64_t)1 << 60)
 #define FIELD(name) offsetof(struct options, name)
 
 /* clang-format off */
@@ -79,7 +80,7 @@ static const struct option table[] = {
 	  NULL, "SIZE", "bytes a second that compaction may copy; 0: any" },
 	{ "memory", OPTION_SIZE, FIELD(memory_bytes), 4 * MIB, TIB,
 	  NULL, "SIZE", "memory for index and buffers, 4M or more" },
-	{ "size", OPTION_SIZE, FIELD(size_limit_bytes), 0, 1024 * 1024 * TIB,
+	{ "size", OPTION_SIZE, FIELD(size_limit_bytes), 0, EIB,
 	  NULL, "SIZE", "limit of what the files may take; 0: the disk" },
 	{ "writeback", OPTION_FLAG, FIELD(writeback), 0, 1,
 	  NULL, NULL, "let the kernel gather writes; they reach kvfs later" },
