@@ -137,8 +137,7 @@ static bool compactor_wait(struct kv *kv)
 
 	mutex_lock(&kv->wake_lock);
 	if (!kv->stopping && !kv->compact_wanted)
-		condition_wait_for(&kv->wake, &kv->wake_lock,
-				   COMPACT_POLL_MS);
+		condition_wait_for(&kv->wake, &kv->wake_lock, COMPACT_POLL_MS);
 	kv->compact_wanted = false;
 	go_on = !kv->stopping;
 	mutex_unlock(&kv->wake_lock);

@@ -50,9 +50,8 @@ static int batch_add(struct kv_batch *batch, struct slice key,
 		error = buf_append(&batch->keys, key.data, key.size);
 	if (error)
 		return error;
-	batch->ops[batch->count++] = (struct kv_batch_op){
-		key_offset, key.size, value, deletion
-	};
+	batch->ops[batch->count++] =
+		(struct kv_batch_op){ key_offset, key.size, value, deletion };
 	return 0;
 }
 

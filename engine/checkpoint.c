@@ -250,8 +250,8 @@ int manifest_commit(struct kv *kv, struct manifest *m, const struct view *view,
 static int drop_emptied(struct kv *kv, const struct manifest *m)
 	REQUIRES(kv->write_lock)
 {
-	struct segment **dropped = calloc(kv->segment_count + 1,
-					  sizeof(struct segment *));
+	struct segment **dropped =
+		calloc(kv->segment_count + 1, sizeof(struct segment *));
 	size_t kept = 0, named = 0, count = 0;
 	int error;
 
@@ -366,8 +366,7 @@ static int checkpoint_write(struct kv *kv, struct checkpoint *c)
 
 /* One that failed (a full disk) is kept, and is the first to be tried again:
  * so frozen memtables do not pile up. */
-static int checkpoint_locked(struct kv *kv, bool clean)
-	REQUIRES(kv->flush_lock)
+static int checkpoint_locked(struct kv *kv, bool clean) REQUIRES(kv->flush_lock)
 {
 	int error;
 

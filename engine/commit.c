@@ -33,13 +33,13 @@
 
 struct commit_op {
 	struct slice key;
-	struct slice value;   /* as it will be stored */
+	struct slice value; /* as it will be stored */
 	uint64_t raw_size;
 	bool deletion;
 	bool compressed;
-	bool skipped;         /* the deletion of an absent key */
-	bool existed;         /* a deletion: old is what there was */
-	bool replaced;        /* old is what it replaces */
+	bool skipped;  /* the deletion of an absent key */
+	bool existed;  /* a deletion: old is what there was */
+	bool replaced; /* old is what it replaces */
 	struct place old;
 	struct place place;
 };
@@ -50,13 +50,13 @@ struct commit {
 	size_t count;
 	size_t written_count; /* not skipped */
 	size_t last_written;
-	uint64_t size_max;    /* upper bound of the records' bytes */
+	uint64_t size_max; /* upper bound of the records' bytes */
 	size_t key_bytes;
-	struct buf stored;    /* compressed values */
+	struct buf stored; /* compressed values */
 	struct iovec *iov;
 	struct iovec small_iov[2 * SMALL_BATCH + 1];
 	size_t iov_count;
-	uint64_t size_bytes;  /* of what is appended */
+	uint64_t size_bytes; /* of what is appended */
 	uint64_t last_lsn;
 };
 
@@ -113,8 +113,8 @@ static int commit_load(struct commit *commit, const struct kv_batch *batch)
 {
 	if (batch->count > SMALL_BATCH) {
 		commit->ops = calloc(batch->count, sizeof(*commit->ops));
-		commit->iov = calloc(2 * batch->count + 1,
-				     sizeof(*commit->iov));
+		commit->iov =
+			calloc(2 * batch->count + 1, sizeof(*commit->iov));
 		if (!commit->ops || !commit->iov)
 			return -ENOMEM;
 	}
@@ -181,8 +181,8 @@ static void commit_resolve(struct kv *kv, struct commit *commit)
 		commit->written_count++;
 		commit->last_written = i;
 		commit->key_bytes += op->key.size;
-		commit->size_max += RECORD_HEAD_MAX + op->key.size +
-				    op->value.size;
+		commit->size_max +=
+			RECORD_HEAD_MAX + op->key.size + op->value.size;
 	}
 }
 
@@ -198,8 +198,8 @@ static void commit_add_staged(struct commit *commit, uint8_t *start,
 	    (uint8_t *)last->iov_base + last->iov_len == start)
 		last->iov_len += size;
 	else
-		commit->iov[commit->iov_count++] = (struct iovec){ start,
-								   size };
+		commit->iov[commit->iov_count++] =
+			(struct iovec){ start, size };
 	commit->size_bytes += size;
 }
 
@@ -254,9 +254,9 @@ static void commit_encode_op(struct kv *kv, struct commit *commit, size_t i)
 	kv->staging.size += size;
 	commit_add_staged(commit, dst, size);
 	/* pwritev only reads it; iovec has no const. */
-	commit->iov[commit->iov_count++] = (struct iovec){
-		(void *)(uintptr_t)op->value.data, op->value.size
-	};
+	commit->iov[commit->iov_count++] =
+		(struct iovec){ (void *)(uintptr_t)op->value.data,
+				op->value.size };
 	commit->size_bytes += op->value.size;
 }
 
@@ -317,8 +317,7 @@ static void commit_apply(struct kv *kv, struct commit *commit)
 
 		if (!op->skipped)
 			op->replaced = memtable_put(view->active, op->key,
-						    &op->place,
-						    &op->old) == 1;
+						    &op->place, &op->old) == 1;
 	}
 	memtable_end(view->active);
 	for (size_t i = 0; i < commit->count; i++) {

@@ -59,9 +59,9 @@ static int round_init(struct kv *kv, struct round *round)
 				.tombstone_bytes = s->counts.tombstone_bytes,
 				.dead_count = s->counts.dead_count,
 				.created_lsn = s->header.created_lsn,
-				.eligible = s->sealed && !s->emptied &&
-					    (!s->damaged ||
-					     !s->counts.live_count),
+				.eligible =
+					s->sealed && !s->emptied &&
+					(!s->damaged || !s->counts.live_count),
 			};
 		}
 		round->count = count;
@@ -127,8 +127,7 @@ static int round_run(struct kv *kv, struct round *round,
 		return -ENOMEM;
 	for (size_t i = 0; i < round->count && error >= 0; i++)
 		if (round->chosen[i])
-			error = relocation_move(relocation,
-						round->segments[i]);
+			error = relocation_move(relocation, round->segments[i]);
 	relocation_free(relocation);
 	atomic_store(&kv->compacted_at_s, (int64_t)time(NULL));
 	counter_add(&kv->counters.compactions, 1);

@@ -147,7 +147,8 @@ size_t record_encode_head(const struct record *record,
 /* What a type may come with; anything else no writer has written. */
 static bool record_makes_sense(const struct record *record)
 {
-	if (record->key.size > KV_KEY_MAX || record->value.size > KV_VALUE_MAX ||
+	if (record->key.size > KV_KEY_MAX ||
+	    record->value.size > KV_VALUE_MAX ||
 	    record->raw_size > KV_VALUE_MAX)
 		return false;
 	switch (record->type) {

@@ -41,7 +41,8 @@ int segment_header_decode(const uint8_t *bytes,
 enum record_type {
 	RECORD_SET = 1,
 	RECORD_DELETE = 2,
-	RECORD_MARK = 3, /* lsn: all up to it was durable when this was written */
+	RECORD_MARK =
+		3, /* lsn: all up to it was durable when this was written */
 	RECORD_SEAL = 4, /* the segment ends here; lsn: the last one in it */
 };
 
@@ -60,9 +61,9 @@ struct record {
 	unsigned int flags; /* of enum record_flags */
 	uint64_t lsn;
 	struct slice key;
-	struct slice value;   /* as stored */
-	uint64_t raw_size;    /* of the value before compression */
-	uint64_t size_bytes;  /* of the whole record; set by decode */
+	struct slice value;  /* as stored */
+	uint64_t raw_size;   /* of the value before compression */
+	uint64_t size_bytes; /* of the whole record; set by decode */
 };
 
 /* What of the segment goes into a record's bytes, and where it stands. */
@@ -97,5 +98,4 @@ enum record_status {
  */
 enum record_status record_decode(struct slice bytes,
 				 const struct record_site *site,
-				 bool verify_value,
-				 struct record *ret_record);
+				 bool verify_value, struct record *ret_record);

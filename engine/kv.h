@@ -67,20 +67,20 @@ typedef void kv_log_fn(void *ctx, enum kv_log_level level, const char *line);
 typedef unsigned int kv_classify_fn(struct slice key);
 
 struct kv_options {
-	bool create;    /* make the store when the directory is absent or empty */
+	bool create; /* make the store when the directory is absent or empty */
 	bool read_only; /* change nothing on disk, recovery included */
 	uint64_t segment_size_bytes; /* 1 MiB to 2 GiB */
 	uint64_t memory_bytes;       /* index, buffers; at least 4 MiB */
 	uint64_t commit_interval_ms; /* 0: no timer */
 	enum kv_durability durability;
-	int compress_level;          /* zlib level 1 to 9; 0: none */
+	int compress_level; /* zlib level 1 to 9; 0: none */
 	bool compact_auto;
-	unsigned int compact_ratio;  /* per cent of a segment dead, 1 to 99 */
-	uint64_t compact_rate;       /* bytes a second; 0: unlimited */
-	kv_classify_fn *classify;    /* NULL: every key is of class 0 */
-	kv_log_fn *log;              /* NULL: silent */
+	unsigned int compact_ratio; /* per cent of a segment dead, 1 to 99 */
+	uint64_t compact_rate;      /* bytes a second; 0: unlimited */
+	kv_classify_fn *classify;   /* NULL: every key is of class 0 */
+	kv_log_fn *log;             /* NULL: silent */
 	void *log_ctx;
-	struct io *io;               /* NULL: the real system */
+	struct io *io; /* NULL: the real system */
 };
 
 /* Sensible values for everything; change what you need. */
@@ -158,8 +158,7 @@ void kv_batch_clear(struct kv_batch *batch);
  * kv_commit returns. -EINVAL for a key or value that is too long, -E2BIG past
  * KV_BATCH_OPS_MAX, -ENOMEM.
  */
-int kv_batch_set(struct kv_batch *batch, struct slice key,
-		 struct slice value);
+int kv_batch_set(struct kv_batch *batch, struct slice key, struct slice value);
 int kv_batch_delete(struct kv_batch *batch, struct slice key);
 
 enum kv_commit_flags {
@@ -189,7 +188,7 @@ struct kv_entry {
 	struct slice key;   /* valid during the callback */
 	struct slice value; /* with KV_LIST_VALUES, else empty */
 	uint64_t record_size_bytes;
-	int value_error;    /* with KV_LIST_VALUES: 0, -EBADMSG, -EIO */
+	int value_error; /* with KV_LIST_VALUES: 0, -EBADMSG, -EIO */
 };
 
 struct kv_range {
@@ -256,10 +255,10 @@ enum kv_problem_kind {
 
 struct kv_problem {
 	enum kv_problem_kind kind;
-	struct slice key;  /* KV_PROBLEM_KEY */
-	const char *file;  /* name in the store, or NULL */
+	struct slice key; /* KV_PROBLEM_KEY */
+	const char *file; /* name in the store, or NULL */
 	uint64_t offset;
-	const char *what;  /* a sentence */
+	const char *what; /* a sentence */
 };
 
 typedef void kv_problem_fn(void *ctx, const struct kv_problem *problem);
@@ -289,9 +288,9 @@ struct kv_class_stats {
 struct kv_stats {
 	struct kv_class_stats classes[KV_CLASS_COUNT];
 	uint64_t key_count;
-	uint64_t live_bytes;  /* of the newest records of keys that exist */
-	uint64_t dead_bytes;  /* of other records, tombstones included */
-	uint64_t disk_bytes;  /* of all files of the store */
+	uint64_t live_bytes;      /* of the newest records of keys that exist */
+	uint64_t dead_bytes;      /* of other records, tombstones included */
+	uint64_t disk_bytes;      /* of all files of the store */
 	uint64_t tombstone_count; /* records in the log */
 	uint64_t segment_count;
 	uint64_t oldest_segment_id;
@@ -314,8 +313,8 @@ struct kv_stats {
 	uint64_t delete_count;
 	uint64_t commit_count;
 	uint64_t append_bytes;
-	uint64_t sync_count;        /* kv_sync calls that had to wait */
-	uint64_t disk_sync_count;   /* fdatasyncs of the log */
+	uint64_t sync_count;      /* kv_sync calls that had to wait */
+	uint64_t disk_sync_count; /* fdatasyncs of the log */
 	uint64_t merge_count;
 	uint64_t merge_bytes;
 	uint64_t compaction_count;

@@ -73,10 +73,10 @@ static void check_bad_value(struct check *check, const struct segment *segment,
 			    const char *name)
 {
 	struct place place;
-	bool newest = view_find(check->view, record->key, false, &place,
-				NULL) == 0 &&
-		      place.segment_id == segment->header.id &&
-		      place.offset == offset;
+	bool newest =
+		view_find(check->view, record->key, false, &place, NULL) == 0 &&
+		place.segment_id == segment->header.id &&
+		place.offset == offset;
 
 	/* The newest one is reported with the index, once. */
 	if (!newest)
@@ -144,8 +144,8 @@ static int check_segment(struct check *check, struct segment *segment)
 		error = check_segment_scan(check, &scan, name);
 	scan_release(&scan);
 	if (error == -EIO || error == -ENOENT || error == -EUCLEAN) {
-		check_report(check, KV_PROBLEM_LOST, slice_of(NULL, 0), name,
-			     0, "the segment cannot be read");
+		check_report(check, KV_PROBLEM_LOST, slice_of(NULL, 0), name, 0,
+			     "the segment cannot be read");
 		error = 0;
 	}
 	return error;
@@ -153,8 +153,8 @@ static int check_segment(struct check *check, struct segment *segment)
 
 static void check_entry(struct check *check, const struct index_entry *entry)
 {
-	struct segment *segment = view_segment(check->view,
-					       entry->place.segment_id);
+	struct segment *segment =
+		view_segment(check->view, entry->place.segment_id);
 	struct segment_read read = { .key = entry->key };
 	struct buf value = { 0 };
 	char name[SEGMENT_NAME_MAX];
@@ -208,11 +208,11 @@ static void check_counters(struct check *check, const struct kv_stats *before)
 	    before->compaction_copied_bytes != after.compaction_copied_bytes)
 		return;
 	if (check->key_count != before->key_count)
-		check_report(check, KV_PROBLEM_COUNTER, slice_of(NULL, 0),
-			     NULL, 0, "the count of keys is wrong");
+		check_report(check, KV_PROBLEM_COUNTER, slice_of(NULL, 0), NULL,
+			     0, "the count of keys is wrong");
 	if (check->live_bytes != before->live_bytes)
-		check_report(check, KV_PROBLEM_COUNTER, slice_of(NULL, 0),
-			     NULL, 0, "the count of live bytes is wrong");
+		check_report(check, KV_PROBLEM_COUNTER, slice_of(NULL, 0), NULL,
+			     0, "the count of live bytes is wrong");
 }
 
 int kv_check(struct kv *kv, kv_problem_fn *fn, kv_progress_fn *progress,

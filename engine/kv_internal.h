@@ -52,9 +52,9 @@ struct kv {
 	/* Atomic. */
 	atomic_uint_fast64_t last_lsn;
 	atomic_uint_fast64_t durable_lsn;
-	atomic_int failed;           /* 0, or the error that ended writing */
-	atomic_bool index_damaged;   /* a run could not be read */
-	atomic_bool flush_failing;   /* the last checkpoint failed */
+	atomic_int failed;         /* 0, or the error that ended writing */
+	atomic_bool index_damaged; /* a run could not be read */
+	atomic_bool flush_failing; /* the last checkpoint failed */
 	atomic_uint_fast64_t next_file_id;
 	atomic_int_fast64_t compacted_at_s; /* since open; 0: not yet */
 	struct kv_counters counters;
@@ -68,10 +68,10 @@ struct kv {
 	struct condition flushed;  /* with write_lock: a memtable was written */
 	struct segment **segments; /* by id */
 	size_t segment_count;
-	struct segment *active;    /* being appended to; NULL: none yet */
-	uint64_t marked_lsn;       /* what the last MARK in the log says */
+	struct segment *active; /* being appended to; NULL: none yet */
+	uint64_t marked_lsn;    /* what the last MARK in the log says */
 	struct kv_class_stats classes[KV_CLASS_COUNT];
-	struct buf staging;        /* records being encoded */
+	struct buf staging; /* records being encoded */
 
 	/* Guarded by sync_lock. */
 	struct mutex sync_lock;
@@ -86,7 +86,7 @@ struct kv {
 
 	/* Guarded by manifest_lock. */
 	struct mutex manifest_lock;
-	struct manifest manifest;   /* as stored */
+	struct manifest manifest; /* as stored */
 
 	/* Guarded by wake_lock: background threads. */
 	struct mutex wake_lock;
@@ -94,7 +94,7 @@ struct kv {
 	bool stopping;
 	bool flush_wanted;
 	bool compact_wanted;
-	bool threads_running;       /* constant after open */
+	bool threads_running; /* constant after open */
 	pthread_t committer, compactor;
 
 	/* Written by recovery, constant then. */
@@ -124,8 +124,7 @@ unsigned int kv_class(const struct kv *kv, struct slice key);
 /* The newest view, with a reference for the caller. */
 struct view *kv_view_acquire(struct kv *kv) EXCLUDES(kv->view_lock);
 /* Replaces the view; takes over the caller's reference of `next`. */
-void kv_view_publish(struct kv *kv, struct view *next)
-	REQUIRES(kv->write_lock);
+void kv_view_publish(struct kv *kv, struct view *next) REQUIRES(kv->write_lock);
 /* The same view with the segments as the table has them now. */
 int kv_view_refresh_segments(struct kv *kv) REQUIRES(kv->write_lock);
 /* Freezes the active memtable and puts an empty one in its place. 0 also when
@@ -149,11 +148,9 @@ void kv_account(struct kv *kv, struct slice key,
 /* --- the log: log.c --- */
 
 int log_new_header(struct kv *kv, enum segment_kind kind,
-		   struct segment_header *ret_header)
-	REQUIRES(kv->write_lock);
+		   struct segment_header *ret_header) REQUIRES(kv->write_lock);
 /* Makes kv->active a segment with room for size_bytes, rotating if it must. */
-int log_make_room(struct kv *kv, uint64_t size_bytes)
-	REQUIRES(kv->write_lock);
+int log_make_room(struct kv *kv, uint64_t size_bytes) REQUIRES(kv->write_lock);
 /* Ends the active segment, if there is one with records in it. */
 void log_rotate(struct kv *kv) REQUIRES(kv->write_lock);
 /* Syncs every segment with unsynced bytes; durable_lsn rises. */

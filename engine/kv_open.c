@@ -159,8 +159,7 @@ static int directory_open(struct kv *kv, const char *path)
 static int store_lock(struct kv *kv)
 {
 	int flags = kv->options.read_only ? O_RDONLY : O_RDWR | O_CREAT;
-	int error = io_open(kv->io, kv->dir_fd, LOCK_NAME, flags,
-			    &kv->lock_fd);
+	int error = io_open(kv->io, kv->dir_fd, LOCK_NAME, flags, &kv->lock_fd);
 
 	/* A store on a medium that cannot be written has no other user. */
 	if (kv->options.read_only && (error == -ENOENT || error == -EROFS))

@@ -127,10 +127,9 @@ int kv_read(struct kv *kv, const struct kv_pin *pin, struct slice key,
 	    uint64_t offset, void *dst, size_t size, size_t *ret_read,
 	    uint64_t *ret_value_size)
 {
-	struct segment_read read = { .key = key,
-				     .offset = offset,
-				     .dst = dst,
-				     .size = size };
+	struct segment_read read = {
+		.key = key, .offset = offset, .dst = dst, .size = size
+	};
 	struct segment *segment;
 	struct view *view;
 	struct place place;

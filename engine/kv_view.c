@@ -38,10 +38,9 @@ void kv_view_publish(struct kv *kv, struct view *next)
 int kv_view_refresh_segments(struct kv *kv)
 {
 	struct view *now = kv_view_acquire(kv);
-	struct view *next = view_new(now->active, now->frozen,
-				     now->frozen_count, now->runs,
-				     now->run_count, kv->segments,
-				     kv->segment_count);
+	struct view *next =
+		view_new(now->active, now->frozen, now->frozen_count, now->runs,
+			 now->run_count, kv->segments, kv->segment_count);
 
 	view_unref(now);
 	if (!next)
@@ -67,8 +66,7 @@ int kv_view_freeze(struct kv *kv)
 	if (!fresh)
 		goto out;
 	frozen[0] = now->active;
-	memcpy(frozen + 1, now->frozen,
-	       now->frozen_count * sizeof(frozen[0]));
+	memcpy(frozen + 1, now->frozen, now->frozen_count * sizeof(frozen[0]));
 	next = view_new(fresh, frozen, now->frozen_count + 1, now->runs,
 			now->run_count, kv->segments, kv->segment_count);
 	memtable_unref(fresh);

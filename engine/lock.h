@@ -60,14 +60,14 @@ static inline void mutex_release(struct mutex *m)
 	lock_checked(pthread_mutex_destroy(&m->os));
 }
 
-static inline void mutex_lock(struct mutex *m) ACQUIRES(m)
-	NO_THREAD_SAFETY_ANALYSIS
+static inline void mutex_lock(struct mutex *m)
+	ACQUIRES(m) NO_THREAD_SAFETY_ANALYSIS
 {
 	lock_checked(pthread_mutex_lock(&m->os));
 }
 
-static inline void mutex_unlock(struct mutex *m) RELEASES(m)
-	NO_THREAD_SAFETY_ANALYSIS
+static inline void mutex_unlock(struct mutex *m)
+	RELEASES(m) NO_THREAD_SAFETY_ANALYSIS
 {
 	lock_checked(pthread_mutex_unlock(&m->os));
 }
@@ -95,26 +95,26 @@ static inline void rwlock_release(struct rwlock *l)
 	lock_checked(pthread_rwlock_destroy(&l->os));
 }
 
-static inline void rwlock_read_lock(struct rwlock *l) ACQUIRES_SHARED(l)
-	NO_THREAD_SAFETY_ANALYSIS
+static inline void rwlock_read_lock(struct rwlock *l)
+	ACQUIRES_SHARED(l) NO_THREAD_SAFETY_ANALYSIS
 {
 	lock_checked(pthread_rwlock_rdlock(&l->os));
 }
 
-static inline void rwlock_read_unlock(struct rwlock *l) RELEASES_SHARED(l)
-	NO_THREAD_SAFETY_ANALYSIS
+static inline void rwlock_read_unlock(struct rwlock *l)
+	RELEASES_SHARED(l) NO_THREAD_SAFETY_ANALYSIS
 {
 	lock_checked(pthread_rwlock_unlock(&l->os));
 }
 
-static inline void rwlock_write_lock(struct rwlock *l) ACQUIRES(l)
-	NO_THREAD_SAFETY_ANALYSIS
+static inline void rwlock_write_lock(struct rwlock *l)
+	ACQUIRES(l) NO_THREAD_SAFETY_ANALYSIS
 {
 	lock_checked(pthread_rwlock_wrlock(&l->os));
 }
 
-static inline void rwlock_write_unlock(struct rwlock *l) RELEASES(l)
-	NO_THREAD_SAFETY_ANALYSIS
+static inline void rwlock_write_unlock(struct rwlock *l)
+	RELEASES(l) NO_THREAD_SAFETY_ANALYSIS
 {
 	lock_checked(pthread_rwlock_unlock(&l->os));
 }

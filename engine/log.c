@@ -44,8 +44,8 @@ static int log_begin_segment(struct kv *kv, uint64_t size_bytes)
 	REQUIRES(kv->write_lock)
 {
 	uint64_t limit = kv->options.segment_size_bytes;
-	uint64_t least = SEGMENT_HEADER_BYTES + size_bytes +
-			 2 * RECORD_HEAD_MAX;
+	uint64_t least =
+		SEGMENT_HEADER_BYTES + size_bytes + 2 * RECORD_HEAD_MAX;
 	struct segment_header header;
 	struct segment *segment;
 	int error;
@@ -130,8 +130,7 @@ static int sync_job_collect(struct kv *kv, struct sync_job *job)
 	*job = (struct sync_job){ 0 };
 	mutex_lock(&kv->write_lock);
 	job->lsn = atomic_load(&kv->last_lsn);
-	job->segments = calloc(kv->segment_count + 1,
-			       sizeof(struct segment *));
+	job->segments = calloc(kv->segment_count + 1, sizeof(struct segment *));
 	job->ends = calloc(kv->segment_count + 1, sizeof(uint64_t));
 	if (!job->segments || !job->ends) {
 		error = -ENOMEM;

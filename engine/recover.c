@@ -144,8 +144,8 @@ static int recovery_add(struct recovery *r, const struct segment_header *header,
 			bool damaged, uint64_t limit)
 {
 	struct kv *kv = r->kv;
-	struct segment *segment = segment_known(kv->io, kv->dir_fd, header,
-						end, counts);
+	struct segment *segment =
+		segment_known(kv->io, kv->dir_fd, header, end, counts);
 	int error;
 
 	if (!segment)
@@ -187,9 +187,8 @@ static int load_segments(struct recovery *r)
 		}
 		/* The one being written at the checkpoint may go on. */
 		if (replayed && !recovery_probe(r, found))
-			limit = found->size_bytes > limit ?
-					found->size_bytes :
-					limit;
+			limit = found->size_bytes > limit ? found->size_bytes :
+							    limit;
 		error = recovery_add(r, &s->header, s->end, &s->counts,
 				     s->damaged, limit);
 	}
@@ -271,8 +270,7 @@ static int replay_prepare(struct recovery *r, struct replay *replay)
 				   .rebuilding = r->rebuild,
 				   .durable_lsn = r->manifest.checkpoint_lsn,
 				   .next_lsn = r->manifest.checkpoint_lsn + 1 };
-	replay->chain = calloc(kv->segment_count + 1,
-			       sizeof(struct segment *));
+	replay->chain = calloc(kv->segment_count + 1, sizeof(struct segment *));
 	if (!replay->chain)
 		return -ENOMEM;
 	mutex_lock(&kv->write_lock);
@@ -579,12 +577,10 @@ static int recovery_choose(struct recovery *r)
 		return recover_new(r);
 	if (!error && !r->manifest.rebuild) {
 		error = recover_normal(r);
-		if (error != -EUCLEAN && error != -ENOENT &&
-		    error != -EBADMSG)
+		if (error != -EUCLEAN && error != -ENOENT && error != -EBADMSG)
 			return error;
 	}
-	if (error && error != -EUCLEAN && error != -ENOENT &&
-	    error != -EBADMSG)
+	if (error && error != -EUCLEAN && error != -ENOENT && error != -EBADMSG)
 		return error;
 	kv_log(kv, KV_LOG_WARNING, "the store's index is damaged");
 	return recover_by_rebuild(r);

@@ -123,8 +123,8 @@ static void turn_key(struct kv *kv, struct relocation *r,
 		     const struct segment *victim, const struct view *view,
 		     const struct moved *moved) REQUIRES(kv->write_lock)
 {
-	struct slice key = slice_of(r->keys.data + moved->key_offset,
-				    moved->key_size);
+	struct slice key =
+		slice_of(r->keys.data + moved->key_offset, moved->key_size);
 	struct place now, old;
 
 	if (view_find(view, key, false, &now, NULL) != 0 || now.tombstone ||
@@ -195,9 +195,9 @@ static int moved_add(struct relocation *r, const struct record *record,
 		r->moved = grown;
 		r->moved_capacity = capacity;
 	}
-	r->moved[r->moved_count] = (struct moved){
-		r->keys.size, record->key.size, from_offset, *to
-	};
+	r->moved[r->moved_count] = (struct moved){ r->keys.size,
+						   record->key.size,
+						   from_offset, *to };
 	if (buf_append(&r->keys, record->key.data, record->key.size))
 		return -ENOMEM;
 	r->moved_count++;
@@ -296,9 +296,8 @@ static int relocation_pause(struct relocation *r, uint64_t chunk_bytes)
 	if (r->progress &&
 	    r->progress(r->progress_ctx, r->done_bytes, r->total_bytes))
 		return -ECANCELED;
-	if (background_sleep(kv, r->paced && rate ?
-					 chunk_bytes * 1000 / rate :
-					 0))
+	if (background_sleep(kv,
+			     r->paced && rate ? chunk_bytes * 1000 / rate : 0))
 		return -ECANCELED;
 	return 0;
 }

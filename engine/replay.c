@@ -248,10 +248,9 @@ static int replay_segment(struct replay_state *state, struct scan *scan,
 		}
 		/* Out of its order, or with a value that never reached the
 		 * disk whole. */
-		if (unsynced && (event == SCAN_BAD_VALUE ||
-				 record.lsn < replay->next_lsn ||
-				 (record.lsn > replay->next_lsn &&
-				  !replay->rebuilding))) {
+		if (unsynced &&
+		    (event == SCAN_BAD_VALUE || record.lsn < replay->next_lsn ||
+		     (record.lsn > replay->next_lsn && !replay->rebuilding))) {
 			*ret_verdict = REPLAY_CUT;
 			return 0;
 		}
@@ -280,8 +279,7 @@ static bool replay_follows(struct replay *replay, const struct segment *next)
 
 	if (base == replay->next_lsn)
 		return true;
-	if (base < replay->next_lsn ||
-	    (replay->next_lsn > replay->durable_lsn))
+	if (base < replay->next_lsn || (replay->next_lsn > replay->durable_lsn))
 		return false;
 	if (!replay->rebuilding)
 		report_loss(replay, next, 0, base - replay->next_lsn);
@@ -362,8 +360,8 @@ int replay_run(struct replay *replay)
 	else
 		for (size_t i = 0; i < replay->chain_count; i++) {
 			error = replay_one(replay, i, &state, &verdict);
-			if (error || !replay_goes_on(replay, i, &state,
-						     verdict))
+			if (error ||
+			    !replay_goes_on(replay, i, &state, verdict))
 				break;
 		}
 	if (!error)

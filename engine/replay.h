@@ -13,17 +13,17 @@ struct replay {
 	struct kv *kv;
 	struct segment **chain; /* borrowed from the store's table */
 	size_t chain_count;
-	uint64_t first_offset;  /* where to begin in chain[0]; 0: its start */
-	uint64_t durable_lsn;   /* all up to it had been synced; rises by MARKs */
-	uint64_t next_lsn;      /* expected next */
+	uint64_t first_offset; /* where to begin in chain[0]; 0: its start */
+	uint64_t durable_lsn; /* all up to it had been synced; rises by MARKs */
+	uint64_t next_lsn;    /* expected next */
 	/* Without a trustworthy index, records are compared by LSN, and LSNs
 	 * that compaction removed are missing rightly. */
 	bool rebuilding;
 	/* Set by replay_run: where the log ends. */
-	size_t cut_index;       /* chain[cut_index...] are to be cut or dropped */
-	uint64_t cut_offset;    /* in chain[cut_index] */
+	size_t cut_index;    /* chain[cut_index...] are to be cut or dropped */
+	uint64_t cut_offset; /* in chain[cut_index] */
 	uint64_t record_count;
-	uint64_t lost_count;    /* LSNs lost to damage */
+	uint64_t lost_count; /* LSNs lost to damage */
 	bool torn;
 	bool damaged;
 };

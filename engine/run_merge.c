@@ -87,8 +87,7 @@ static int merge_commit(struct kv *kv, const struct view *old,
 	now = kv_view_acquire(kv);
 	next = view_replaced(kv, now, old, plan, merged);
 	mutex_unlock(&kv->write_lock);
-	error = next ? manifest_commit(kv, &kv->manifest, next, NULL) :
-		       -ENOMEM;
+	error = next ? manifest_commit(kv, &kv->manifest, next, NULL) : -ENOMEM;
 	view_unref(next);
 	view_unref(now);
 	if (error)
@@ -122,8 +121,8 @@ static int merge_once(struct kv *kv, const struct view *view,
 	int result;
 
 	for (size_t i = 0; i < plan->count; i++)
-		expected += run_summary(view->runs[plan->first + i])
-				    ->entry_count;
+		expected +=
+			run_summary(view->runs[plan->first + i])->entry_count;
 	source = runs_source_new(view->runs + plan->first, plan->count);
 	if (!source)
 		return -ENOMEM;

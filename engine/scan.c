@@ -21,8 +21,7 @@ int scan_init(struct scan *scan, struct segment *segment, uint64_t offset,
 	if (error)
 		return error;
 	*scan = (struct scan){ .segment = segment,
-			       .offset = offset ? offset :
-						  SEGMENT_HEADER_BYTES,
+			       .offset = offset ? offset : SEGMENT_HEADER_BYTES,
 			       .end = end < segment->map.size ?
 					      end :
 					      segment->map.size };
@@ -84,8 +83,7 @@ int scan_next(struct scan *scan, struct record *ret_record,
 		return SCAN_END;
 	for (;;) {
 		error = io_guarded(&scan->segment->map, scan->offset,
-				   scan->end - scan->offset, scan_decode,
-				   &job);
+				   scan->end - scan->offset, scan_decode, &job);
 		if (error)
 			return error;
 		if (job.copy_size <= scan->bytes.capacity)

@@ -23,7 +23,7 @@ struct scan {
 	uint64_t end;            /* records end here at the latest */
 	bool want_values;        /* else a record's value has no bytes */
 	bool verify_values;
-	struct buf bytes;        /* what the last record borrows from */
+	struct buf bytes; /* what the last record borrows from */
 };
 
 enum scan_event {

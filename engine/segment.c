@@ -84,8 +84,7 @@ out:
 }
 
 struct segment *segment_known(struct io *io, int dir_fd,
-			      const struct segment_header *header,
-			      uint64_t end,
+			      const struct segment_header *header, uint64_t end,
 			      const struct segment_counts *counts)
 {
 	struct segment *segment = segment_new(io, dir_fd, header);
@@ -352,8 +351,8 @@ static int segment_read_mapped(void *ctx)
 	    RECORD_GOOD)
 		return -EBADMSG;
 	if (record.size_bytes != job->place->size_bytes ||
-	    record.type != (job->place->tombstone ? RECORD_DELETE :
-						    RECORD_SET) ||
+	    record.type !=
+		    (job->place->tombstone ? RECORD_DELETE : RECORD_SET) ||
 	    !slice_equal(record.key, read->key))
 		return -EUCLEAN;
 	read->value_size = record.value.size;

@@ -57,9 +57,9 @@ struct segment {
 	uint64_t limit;     /* bytes that the map will reach */
 	struct segment_counts counts;
 	bool sealed;
-	bool emptied;       /* compaction is done with it */
-	bool damaged;       /* compaction met a record that it could not read */
-	bool synced;        /* all of it is known to be durable */
+	bool emptied; /* compaction is done with it */
+	bool damaged; /* compaction met a record that it could not read */
+	bool synced;  /* all of it is known to be durable */
 };
 
 /* "00000000000000ab.seg" */
@@ -78,8 +78,7 @@ int segment_create(struct io *io, int dir_fd,
  * memory is out.
  */
 struct segment *segment_known(struct io *io, int dir_fd,
-			      const struct segment_header *header,
-			      uint64_t end,
+			      const struct segment_header *header, uint64_t end,
 			      const struct segment_counts *counts);
 
 /* Reads and decodes a segment file's header, and its size. Results as
@@ -134,15 +133,15 @@ int segment_map(struct segment *segment);
 
 /* What of a value is wanted, and what was found. */
 struct segment_read {
-	struct slice key;      /* the record must be of this key */
-	uint64_t offset;       /* first byte of the value as stored */
+	struct slice key; /* the record must be of this key */
+	uint64_t offset;  /* first byte of the value as stored */
 	uint8_t *dst;
-	size_t size;           /* bytes wanted, as far as there are */
-	size_t read;           /* set: bytes copied */
-	uint64_t value_size;   /* set: as stored */
-	uint64_t raw_size;     /* set */
-	unsigned int flags;    /* set: enum record_flags */
-	uint64_t lsn;          /* set */
+	size_t size;         /* bytes wanted, as far as there are */
+	size_t read;         /* set: bytes copied */
+	uint64_t value_size; /* set: as stored */
+	uint64_t raw_size;   /* set */
+	unsigned int flags;  /* set: enum record_flags */
+	uint64_t lsn;        /* set */
 };
 
 /*

@@ -121,7 +121,8 @@ static void work_commit(struct kv *kv, struct record_io *r)
 	commit->began = record_io_position(r);
 	commit->count = below(3) ? 1 : 1 + below(BATCH_MAX);
 	assert_int_equal(kv_batch_set(&batch, SLICE_LITERAL("#"),
-				      slice_of(&number, sizeof(number))), 0);
+				      slice_of(&number, sizeof(number))),
+			 0);
 	for (unsigned int i = 0; i < commit->count; i++) {
 		struct change *c = &commit->changes[i];
 
@@ -136,8 +137,8 @@ static void work_commit(struct kv *kv, struct record_io *r)
 				0);
 		else
 			assert_int_equal(kv_batch_delete(&batch,
-							 key_of(c->key,
-								bytes)), 0);
+							 key_of(c->key, bytes)),
+					 0);
 	}
 	assert_int_equal(kv_commit(kv, &batch, 0, &lsn), 0);
 	kv_batch_release(&batch);
@@ -283,8 +284,8 @@ static void cut_and_verify(struct record_io *r, const struct scratch *dir,
 			   unsigned int depth, uint32_t least, uint32_t most,
 			   bool nested)
 {
-	struct power_cut cut = random_cut(record_io_first(r),
-					  record_io_position(r));
+	struct power_cut cut =
+		random_cut(record_io_first(r), record_io_position(r));
 	struct record_io again;
 	struct kv_options options;
 	struct scratch state;

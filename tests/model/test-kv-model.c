@@ -39,7 +39,7 @@ struct model {
 struct world {
 	uint64_t random;
 	struct scratch dir;
-	struct scratch store;    /* below dir */
+	struct scratch store; /* below dir */
 	struct record_io record;
 	unsigned int generation; /* numbers the stores */
 	struct kv_options options;
@@ -133,7 +133,8 @@ static void check_all(struct world *w, const struct kv_pin *pin,
 		expected += model->value[i] != 0;
 	}
 	assert_int_equal(kv_list(w->kv, pin, &(struct kv_range){ 0 },
-				 KV_LIST_VALUES, check_entry, &listed), 0);
+				 KV_LIST_VALUES, check_entry, &listed),
+			 0);
 	assert_int_equal(listed, expected);
 }
 
@@ -188,9 +189,10 @@ static void step_batch(struct world *w)
 			size_t size = value_size(value);
 
 			value_fill(value, values[i], size);
-			assert_int_equal(kv_batch_set(&batch, key,
-						      slice_of(values[i],
-							       size)), 0);
+			assert_int_equal(
+				kv_batch_set(&batch, key,
+					     slice_of(values[i], size)),
+				0);
 			w->model.value[index] = value;
 		} else {
 			assert_int_equal(kv_batch_delete(&batch, key), 0);

@@ -94,7 +94,8 @@ static void a_record_comes_back_as_it_was(void **state)
 	(void)state;
 	assert_int_equal(size, record_size(&record, site.base_lsn));
 	assert_int_equal(record_decode(slice_of(bytes, size), &site, true,
-				       &decoded), RECORD_GOOD);
+				       &decoded),
+			 RECORD_GOOD);
 	assert_int_equal(decoded.type, RECORD_SET);
 	assert_int_equal(decoded.flags, RECORD_MORE);
 	assert_int_equal(decoded.lsn, 1003);
@@ -121,7 +122,8 @@ static void an_lsn_below_the_base_is_kept(void **state)
 	record.lsn = 3;
 	size = encode(&record, &site, bytes);
 	assert_int_equal(record_decode(slice_of(bytes, size), &site, true,
-				       &decoded), RECORD_GOOD);
+				       &decoded),
+			 RECORD_GOOD);
 	assert_int_equal(decoded.lsn, 3);
 }
 
@@ -152,7 +154,8 @@ static void a_damaged_value_leaves_its_key_known(void **state)
 	(void)state;
 	bytes[size - 1] ^= 1;
 	assert_int_equal(record_decode(slice_of(bytes, size), &site, true,
-				       &decoded), RECORD_BAD_VALUE);
+				       &decoded),
+			 RECORD_BAD_VALUE);
 	assert_true(slice_equal(decoded.key, record.key));
 	assert_int_equal(decoded.size_bytes, size);
 }
@@ -167,11 +170,13 @@ static void a_record_is_valid_in_its_own_place_only(void **state)
 	(void)state;
 	other.offset++;
 	assert_int_equal(record_decode(slice_of(bytes, size), &other, true,
-				       &decoded), RECORD_BAD_HEAD);
+				       &decoded),
+			 RECORD_BAD_HEAD);
 	other = site;
 	other.salt++;
 	assert_int_equal(record_decode(slice_of(bytes, size), &other, true,
-				       &decoded), RECORD_BAD_HEAD);
+				       &decoded),
+			 RECORD_BAD_HEAD);
 }
 
 static void a_record_cut_short_is_no_record(void **state)
@@ -194,9 +199,11 @@ static void zeros_are_no_record(void **state)
 
 	(void)state;
 	assert_int_equal(record_decode(slice_of(bytes, sizeof(bytes)), &site,
-				       true, &decoded), RECORD_NONE);
+				       true, &decoded),
+			 RECORD_NONE);
 	assert_int_equal(record_decode(slice_of(bytes, 0), &site, true,
-				       &decoded), RECORD_NONE);
+				       &decoded),
+			 RECORD_NONE);
 }
 
 static void an_empty_value_has_no_checksum(void **state)
@@ -211,7 +218,8 @@ static void an_empty_value_has_no_checksum(void **state)
 	size = encode(&record, &site, bytes);
 	assert_int_equal(size, 8 + 7);
 	assert_int_equal(record_decode(slice_of(bytes, size), &site, true,
-				       &decoded), RECORD_GOOD);
+				       &decoded),
+			 RECORD_GOOD);
 	assert_int_equal(decoded.value.size, 0);
 }
 

@@ -151,16 +151,16 @@ static void a_range_of_a_value_is_read(void **state)
 	uint64_t size;
 
 	assert_int_equal(kv_set(f->kv, S("a"), S("0123456789"), NULL), 0);
-	assert_int_equal(kv_read(f->kv, NULL, S("a"), 3, bytes, 4, &read,
-				 &size), 0);
+	assert_int_equal(
+		kv_read(f->kv, NULL, S("a"), 3, bytes, 4, &read, &size), 0);
 	assert_int_equal(read, 4);
 	assert_int_equal(size, 10);
 	assert_memory_equal(bytes, "3456", 4);
-	assert_int_equal(kv_read(f->kv, NULL, S("a"), 8, bytes, 8, &read,
-				 NULL), 0);
+	assert_int_equal(kv_read(f->kv, NULL, S("a"), 8, bytes, 8, &read, NULL),
+			 0);
 	assert_int_equal(read, 2);
-	assert_int_equal(kv_read(f->kv, NULL, S("a"), 11, bytes, 8, &read,
-				 NULL), 0);
+	assert_int_equal(
+		kv_read(f->kv, NULL, S("a"), 11, bytes, 8, &read, NULL), 0);
 	assert_int_equal(read, 0);
 }
 
@@ -194,8 +194,8 @@ static int collect(void *ctx, const struct kv_entry *entry)
 {
 	struct collected *c = ctx;
 
-	assert_int_equal(buf_append(&c->keys, entry->key.data,
-				    entry->key.size), 0);
+	assert_int_equal(buf_append(&c->keys, entry->key.data, entry->key.size),
+			 0);
 	assert_int_equal(buf_append(&c->keys, ",", 1), 0);
 	return ++c->count == c->stop_after ? 7 : 0;
 }
@@ -229,16 +229,19 @@ static void a_listing_is_ordered_and_bounded(void **state)
 	assert_list(f, &(struct kv_range){ 0 }, "k/a,k/b,k/c,k/e,z,");
 	assert_list(f, &(struct kv_range){ .prefix = S("k/") },
 		    "k/a,k/b,k/c,k/e,");
-	assert_list(f, &(struct kv_range){ .prefix = S("k/"),
-					   .from = S("k/b") },
+	assert_list(f,
+		    &(struct kv_range){ .prefix = S("k/"), .from = S("k/b") },
 		    "k/b,k/c,k/e,");
-	assert_list(f, &(struct kv_range){ .prefix = S("k/"),
-					   .from = S("k/b"), .after = true },
+	assert_list(f,
+		    &(struct kv_range){ .prefix = S("k/"),
+					.from = S("k/b"),
+					.after = true },
 		    "k/c,k/e,");
 	assert_list(f, &(struct kv_range){ .from = S("k/b"), .to = S("k/e") },
 		    "k/b,k/c,");
 	assert_int_equal(kv_list(f->kv, NULL, &(struct kv_range){ 0 }, 0,
-				 collect, &c), 7);
+				 collect, &c),
+			 7);
 	assert_int_equal(c.count, 2);
 	buf_release(&c.keys);
 }
@@ -280,8 +283,8 @@ static void compaction_gives_space_back(void **state)
 	assert_int_equal(full.key_count, 10000);
 	for (int i = 0; i < 10000; i++) {
 		snprintf(key, sizeof(key), "key-%d", i);
-		assert_int_equal(kv_delete(f->kv, slice_of(key, strlen(key)),
-					   NULL), 0);
+		assert_int_equal(
+			kv_delete(f->kv, slice_of(key, strlen(key)), NULL), 0);
 	}
 	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
 	kv_stats(f->kv, &empty);
@@ -308,7 +311,8 @@ static void a_foreign_directory_is_refused_and_left_alone(void **state)
 
 	/* The directory of the store holds a store, which is no store file. */
 	assert_int_equal(stat(f->dir.path, &before), 0);
-	assert_int_equal(kv_open(f->dir.path, &f->options, &second), -ENOTEMPTY);
+	assert_int_equal(kv_open(f->dir.path, &f->options, &second),
+			 -ENOTEMPTY);
 	assert_int_equal(stat(f->dir.path, &after), 0);
 	assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
 }
@@ -354,8 +358,8 @@ static void the_tail_shows_every_change_in_order(void **state)
 	assert_int_equal(kv_tail(f->kv, 2499, count_change, &next), 0);
 	assert_int_equal(next, 3001);
 	for (int i = 0; i < 3000; i++)
-		assert_int_equal(kv_delete(f->kv, slice_of(&i, sizeof(i)),
-					   NULL), 0);
+		assert_int_equal(
+			kv_delete(f->kv, slice_of(&i, sizeof(i)), NULL), 0);
 	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
 	assert_int_equal(kv_tail(f->kv, 0, count_change, &next), -ESTALE);
 }
@@ -372,17 +376,17 @@ static void compressed_values_come_back_whole(void **state)
 		noise[i] = (char)(i * i * 31 + i * 17 + (i >> 3) * 113);
 	f->options.compress_level = 6;
 	reopen(f);
-	assert_int_equal(kv_set(f->kv, S("t"), slice_of(text, sizeof(text)),
-				NULL), 0);
-	assert_int_equal(kv_set(f->kv, S("n"), slice_of(noise, sizeof(noise)),
-				NULL), 0);
+	assert_int_equal(
+		kv_set(f->kv, S("t"), slice_of(text, sizeof(text)), NULL), 0);
+	assert_int_equal(
+		kv_set(f->kv, S("n"), slice_of(noise, sizeof(noise)), NULL), 0);
 	kv_stats(f->kv, &stats);
 	assert_true(stats.value_bytes_stored < 2000);
 	reopen(f);
 	assert_value(f, NULL, S("t"), slice_of(text, sizeof(text)));
 	assert_value(f, NULL, S("n"), slice_of(noise, sizeof(noise)));
-	assert_int_equal(kv_read(f->kv, NULL, S("t"), 4995, part, 10, &read,
-				 NULL), 0);
+	assert_int_equal(
+		kv_read(f->kv, NULL, S("t"), 4995, part, 10, &read, NULL), 0);
 	assert_int_equal(read, 5);
 	assert_memory_equal(part, "aaaaa", 5);
 }

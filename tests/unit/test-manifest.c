@@ -14,12 +14,18 @@
 #include "engine/manifest.h"
 
 static struct manifest_segment segments[] = {
-	{ .header = { .kind = SEGMENT_LOG, .id = 3, .base_lsn = 1,
-		      .created_lsn = 1, .salt = 99 },
+	{ .header = { .kind = SEGMENT_LOG,
+		      .id = 3,
+		      .base_lsn = 1,
+		      .created_lsn = 1,
+		      .salt = 99 },
 	  .end = 5000,
 	  .counts = { 1000, 10, 200, 5, 7 } },
-	{ .header = { .kind = SEGMENT_COLD, .id = 5, .base_lsn = 80,
-		      .created_lsn = 70, .salt = 1 },
+	{ .header = { .kind = SEGMENT_COLD,
+		      .id = 5,
+		      .base_lsn = 80,
+		      .created_lsn = 70,
+		      .salt = 1 },
 	  .end = 64,
 	  .damaged = true },
 };
@@ -96,7 +102,8 @@ static void every_length_but_the_right_one_is_refused(void **state)
 	(void)state;
 	for (size_t size = 0; size < bytes.size; size++)
 		assert_int_equal(manifest_decode(slice_of(bytes.data, size),
-						 &decoded), -EUCLEAN);
+						 &decoded),
+				 -EUCLEAN);
 	assert_int_equal(buf_append(&bytes, "", 1), 0);
 	assert_int_equal(manifest_decode(buf_slice(&bytes), &decoded),
 			 -EUCLEAN);

@@ -14,13 +14,13 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-#define ASSERT_MERGE(expected, ...)                                     \
-	do {                                                            \
-		const uint64_t sizes[] = { __VA_ARGS__ };               \
-		struct merge_plan plan = merge_plan_choose(sizes,       \
-							   COUNT(sizes)); \
-		assert_int_equal(plan.first, 0);                        \
-		assert_int_equal(plan.count, expected);                 \
+#define ASSERT_MERGE(expected, ...)                             \
+	do {                                                    \
+		const uint64_t sizes[] = { __VA_ARGS__ };       \
+		struct merge_plan plan =                        \
+			merge_plan_choose(sizes, COUNT(sizes)); \
+		assert_int_equal(plan.first, 0);                \
+		assert_int_equal(plan.count, expected);         \
 	} while (0)
 
 static void few_and_growing_runs_stay(void **state)
@@ -58,7 +58,7 @@ static struct compact_candidate candidate(uint64_t live, uint64_t tombstones,
 					  uint64_t dead_count,
 					  uint64_t created_lsn)
 {
-	return (struct compact_candidate){ 1000, live,	      tombstones,
+	return (struct compact_candidate){ 1000,       live,        tombstones,
 					   dead_count, created_lsn, true };
 }
 
@@ -140,8 +140,7 @@ int main(void)
 		cmocka_unit_test(the_emptiest_segment_goes_first),
 		cmocka_unit_test(a_segment_over_the_limit_goes_alone),
 		cmocka_unit_test(what_is_not_eligible_is_left_alone),
-		cmocka_unit_test(
-			tombstones_are_a_gain_when_nothing_needs_them),
+		cmocka_unit_test(tombstones_are_a_gain_when_nothing_needs_them),
 		cmocka_unit_test(a_tombstone_lives_while_an_older_record_may),
 	};
 

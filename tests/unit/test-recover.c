@@ -138,13 +138,14 @@ static void damage(struct fixture *f, struct slice bytes, size_t at)
 	for (size_t i = 0; i < count; i++) {
 		int fd = openat(f->image.fd, names[i], O_RDWR);
 		ssize_t size = pread(fd, file, sizeof(file), 0);
-		uint8_t *found = memmem(file, (size_t)size, bytes.data,
-					bytes.size);
+		uint8_t *found =
+			memmem(file, (size_t)size, bytes.data, bytes.size);
 
 		if (found) {
 			found[at] ^= 1;
 			assert_int_equal(pwrite(fd, found + at, 1,
-						found - file + (off_t)at), 1);
+						found - file + (off_t)at),
+					 1);
 			close(fd);
 			return;
 		}
