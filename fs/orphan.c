@@ -39,7 +39,7 @@ static int sweep_key(void *ctx, const struct kv_entry *entry)
 }
 
 /* All keys of an inode but its record; 1 when there are more. */
-static int sweep(struct txn *txn, uint64_t ino)
+static int sweep_inode(struct txn *txn, uint64_t ino)
 {
 	struct key_sweep sweep = { .txn = txn };
 	struct kv_range range = { 0 };
@@ -85,7 +85,7 @@ static int delete_step(struct txn *txn, uint64_t ino)
 	if (error && error != -ESTALE && error != -EIO)
 		return error;
 	if (error || inode.block_count || inode.xattr_names_size)
-		more = sweep(txn, ino);
+		more = sweep_inode(txn, ino);
 	if (more < 0)
 		return more;
 	error = more ? 0 : record_delete(txn, ino, truncating);

@@ -161,11 +161,10 @@ static void node_drop_setid(struct node *node)
 static int apply_attributes(struct node *node, const struct stat *to, int which)
 {
 	struct timespec now;
-	int error = 0;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (which & FUSE_SET_ATTR_SIZE) {
-		error = node_resize(node, (uint64_t)to->st_size);
+		int error = node_resize(node, (uint64_t)to->st_size);
 		if (error)
 			return error;
 		node->st.st_mtim = now;

@@ -15,6 +15,7 @@ for i in range(int(sys.argv[2])):
     os.close(os.open("%s/file-%d" % (sys.argv[1], i), os.O_CREAT | os.O_WRONLY))
 PYTHON
 count_both() {
+	# shellcheck disable=SC2012  # it is ls that is being counted with
 	is "$(ls -f "$mnt/d" | wc -l)" $((count + 2)) "ls -f | wc -l"
 	is "$(find "$mnt/d" -type f | wc -l)" "$count" "find"
 }
