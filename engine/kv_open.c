@@ -87,7 +87,7 @@ static int directory_look(struct kv *kv, enum directory_kind *ret_kind)
 
 	*ret_kind = DIRECTORY_EMPTY;
 	at = (const char *)names.data;
-	end = at + names.size;
+	end = at ? at + names.size : at;
 	for (; !error && at < end; at += strlen(at) + 1) {
 		size_t size = strlen(at);
 
