@@ -147,7 +147,6 @@ static bool needs_scan(const struct check *check)
 
 /* Looking for the name of one directory in its parent. */
 struct name_search {
-	struct check *check;
 	uint64_t ino;
 	struct buf *name;
 };
@@ -171,7 +170,7 @@ static int match_child(void *ctx, const struct kv_entry *entry)
 static int child_name(struct check *check, uint64_t parent, uint64_t ino,
 		      struct buf *ret_name)
 {
-	struct name_search search = { check, ino, ret_name };
+	struct name_search search = { ino, ret_name };
 	struct kv_range range = { 0 };
 	struct schema_key prefix;
 	int result;

@@ -383,7 +383,7 @@ int blocks_find(struct fs *fs, const struct inode *inode, uint64_t from,
 		if (to > inode->block_count)
 			to = inode->block_count;
 		while (from < to && list.count < max)
-			list.blocks[list.count++] = from++;
+			ret_blocks[list.count++] = from++;
 	} else if (inode->block_count && from < to) {
 		error = blocks_list(fs, inode->ino, from, to, &list);
 	}

@@ -141,7 +141,7 @@ static int blocks_zero(struct txn *txn, struct inode *inode, uint64_t *offset,
 	struct block_cursor cursor =
 		block_cursor_of(block_size, *offset, end - *offset);
 	struct block_piece piece;
-	uint64_t next;
+	uint64_t next = 0;
 	int result = 0;
 
 	while (!result && block_cursor_next(&cursor, &piece)) {
