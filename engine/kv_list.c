@@ -14,7 +14,6 @@ struct listing {
 	const struct kv_pin *pin;
 	const struct kv_range *range;
 	unsigned int flags;
-	struct buf key;
 	struct buf value;
 };
 
