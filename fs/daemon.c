@@ -15,6 +15,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+void daemon_fill_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 /* Never returns. */
 static void parent_wait(int fd, pid_t child)
 {

@@ -11,6 +11,10 @@ struct daemon {
 	int status_fd; /* to the waiting parent; -1: there is none */
 };
 
+/* Makes sure that descriptors 0, 1 and 2 are open, so that no file of ours
+ * becomes one of them. Called before anything is opened. */
+void daemon_fill_descriptors(void);
+
 /*
  * Forks. Returns 0 in the child, in a session of its own; -errno when it could
  * not fork. The parent does not return: it waits and exits with the status that

@@ -261,6 +261,7 @@ int main(int argc, char **argv)
 	int status = 0;
 	int error;
 
+	daemon_fill_descriptors();
 	fs_options_init(&fs_options);
 	options_init(&options, &fs_options);
 	error = options_parse(&options, argc, argv, &text);

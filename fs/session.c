@@ -283,12 +283,13 @@ static bool unmount_gently(const struct mount *mount)
 	return errno == EPERM && run_fusermount(mount);
 }
 
-/* What programs wrote and the kernel has not passed on yet. */
+/* What programs wrote, through mappings too, and the kernel has not passed on
+ * yet. */
 static void flush_kernel(const struct mount *mount)
 {
 	int fd;
 
-	if (!mount->options->writeback || !is_ours(mount))
+	if (!is_ours(mount))
 		return;
 	fd = open(mount->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)

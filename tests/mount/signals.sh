@@ -83,10 +83,14 @@ for options in writeback commit=1; do
 	is "$(cat "$mnt/busy")" written "contents"
 	is "$(stat_of recovery)" clean "recovery"
 	python3 -c '
-import os, signal, sys, time
+import mmap, os, sys, time
 f = open(sys.argv[1] + "/cached", "w")
 f.write("x" * 1000000)
 f.flush()
+fd = os.open(sys.argv[1] + "/mapped", os.O_CREAT | os.O_RDWR)
+os.ftruncate(fd, 1000000)
+m = mmap.mmap(fd, 1000000)
+m[:] = b"m" * 1000000
 print("ready", flush=True)
 time.sleep(60)
 ' "$mnt" >"$work/ready" &
@@ -99,6 +103,8 @@ time.sleep(60)
 	run
 	is "$(stat -c %s "$mnt/cached")" 1000000 "size of what was cached"
 	is "$(tr -d x <"$mnt/cached" | wc -c)" 0 "contents of it"
+	is "$(tr -d m <"$mnt/mapped" | wc -c)" 0 "contents of what was mapped"
+	is "$(stat -c %s "$mnt/mapped")" 1000000 "size of what was mapped"
 	kill -TERM $daemon
 	ended_well TERM
 done

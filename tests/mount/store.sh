@@ -9,6 +9,10 @@ is "$(stat -c %a "$store")" 700 "mode of a new store"
 echo x >"$mnt/x"
 is "$(stat -c %d "$mnt")" "$(stat -c %d "$mnt/x")" "device"
 stop
+# Without standard input, output and error.
+start <&- >&- 2>&-
+is "$(cat "$mnt/x")" x "contents"
+stop
 # An empty directory is good enough, and stays as private as it was.
 mkdir -m 750 "$work/empty"
 store=$work/empty
