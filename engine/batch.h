@@ -18,6 +18,9 @@ struct kv_batch_op {
 
 static inline struct slice batch_key(const struct kv_batch *batch, size_t i)
 {
+	/* Of empty keys alone there are no bytes to point into. */
+	if (!batch->ops[i].key_size)
+		return slice_of("", 0);
 	return slice_of(batch->keys.data + batch->ops[i].key_offset,
 			batch->ops[i].key_size);
 }
