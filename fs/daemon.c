@@ -26,6 +26,12 @@ void daemon_fill_descriptors(void)
 		close(fd);
 }
 
+void daemon_close_inherited(void)
+{
+	/* Cannot fail: the range is one, and no flag is given. */
+	close_range(STDERR_FILENO + 1, ~0U, 0);
+}
+
 /* Never returns. */
 static void parent_wait(int fd, pid_t child)
 {

@@ -15,6 +15,11 @@ struct daemon {
  * becomes one of them. Called before anything is opened. */
 void daemon_fill_descriptors(void);
 
+/* Closes every descriptor but 0, 1 and 2: a daemon that kept the writing end of
+ * somebody's pipe would have its reader wait for as long as the mount lives.
+ * Called before anything is opened. */
+void daemon_close_inherited(void);
+
 /*
  * Forks. Returns 0 in the child, in a session of its own; -errno when it could
  * not fork. The parent does not return: it waits and exits with the status that

@@ -265,6 +265,8 @@ int main(int argc, char **argv)
 	fs_options_init(&fs_options);
 	options_init(&options, &fs_options);
 	error = options_parse(&options, argc, argv, &text);
+	if (!options.foreground)
+		daemon_close_inherited();
 	log_open((enum kv_log_level)options.log_level);
 	if (error) {
 		log_line(KV_LOG_ERROR, "%s%s", text.text,

@@ -13,6 +13,13 @@ stop
 start <&- >&- 2>&-
 is "$(cat "$mnt/x")" x "contents"
 stop
+# Whoever waits for the end of a pipe does not wait for the daemon.
+mkfifo "$work/pipe"
+timeout 60 cat "$work/pipe" >"$work/out" &
+reader=$!
+start 9>"$work/pipe"
+wait $reader || fail "the daemon keeps descriptors it was given"
+stop
 # An empty directory is good enough, and stays as private as it was.
 mkdir -m 750 "$work/empty"
 store=$work/empty
