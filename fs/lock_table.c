@@ -100,6 +100,40 @@ void lock_table_unlock(struct lock_table *table, const struct lock_set *set)
 		stripe_unlock(&table->stripes[set->stripes[i - 1]]);
 }
 
+void lock_mask_add(struct lock_mask *mask, uint64_t ino)
+{
+	unsigned int stripe = stripe_of(ino);
+
+	mask->bits[stripe / 64] |= (uint64_t)1 << stripe % 64;
+}
+
+static bool mask_has(const struct lock_mask *mask, unsigned int stripe)
+{
+	return mask->bits[stripe / 64] >> stripe % 64 & 1;
+}
+
+void lock_table_lock_mask(struct lock_table *table,
+			  const struct lock_mask *mask)
+{
+	unsigned int i;
+
+	for (i = 0; i < LOCK_STRIPE_COUNT; i++) {
+		if (mask_has(mask, i))
+			stripe_lock(&table->stripes[i]);
+	}
+}
+
+void lock_table_unlock_mask(struct lock_table *table,
+			    const struct lock_mask *mask)
+{
+	unsigned int i;
+
+	for (i = LOCK_STRIPE_COUNT; i > 0; i--) {
+		if (mask_has(mask, i - 1))
+			stripe_unlock(&table->stripes[i - 1]);
+	}
+}
+
 void lock_table_lock_one(struct lock_table *table, uint64_t ino)
 {
 	stripe_lock(&table->stripes[stripe_of(ino)]);

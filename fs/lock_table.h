@@ -56,6 +56,19 @@ void lock_set_add(struct lock_set *set, uint64_t ino);
 void lock_table_lock(struct lock_table *table, const struct lock_set *set);
 void lock_table_unlock(struct lock_table *table, const struct lock_set *set);
 
+/* Any number of inodes to lock together: a bit for each stripe.
+ * Zero-initialised is the empty set. */
+struct lock_mask {
+	uint64_t bits[LOCK_STRIPE_COUNT / 64];
+};
+
+void lock_mask_add(struct lock_mask *mask, uint64_t ino);
+/* As for a set. */
+void lock_table_lock_mask(struct lock_table *table,
+			  const struct lock_mask *mask);
+void lock_table_unlock_mask(struct lock_table *table,
+			    const struct lock_mask *mask);
+
 /* The same for a single inode. */
 void lock_table_lock_one(struct lock_table *table, uint64_t ino);
 void lock_table_unlock_one(struct lock_table *table, uint64_t ino);
