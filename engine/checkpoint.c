@@ -313,9 +313,9 @@ static int checkpoint_begin(struct kv *kv, bool clean, struct checkpoint *c)
 	if (atomic_load(&kv->compacted_at_s))
 		m->compaction_time_s = atomic_load(&kv->compacted_at_s);
 	mutex_lock(&kv->write_lock);
-	error = kv_view_freeze(kv);
+	error = snapshot_take(kv, m);
 	if (!error)
-		error = snapshot_take(kv, m);
+		error = kv_view_freeze(kv, VIEW_FROZEN_MAX);
 	if (!error)
 		c->view = kv_view_acquire(kv);
 	mutex_unlock(&kv->write_lock);

@@ -128,8 +128,9 @@ void kv_view_publish(struct kv *kv, struct view *next) REQUIRES(kv->write_lock);
 /* The same view with the segments as the table has them now. */
 int kv_view_refresh_segments(struct kv *kv) REQUIRES(kv->write_lock);
 /* Freezes the active memtable and puts an empty one in its place. 0 also when
- * there was nothing to freeze; -ENOMEM; -EBUSY: too many are waiting. */
-int kv_view_freeze(struct kv *kv) REQUIRES(kv->write_lock);
+ * there was nothing to freeze; -ENOMEM; -EBUSY: `frozen_max` or more are waiting
+ * (pins leave one of VIEW_FROZEN_MAX to the checkpoint that writes them). */
+int kv_view_freeze(struct kv *kv, size_t frozen_max) REQUIRES(kv->write_lock);
 
 /* The table of segments. */
 struct segment *kv_segment_find(struct kv *kv, uint64_t id)

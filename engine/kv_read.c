@@ -209,14 +209,14 @@ int kv_pin(struct kv *kv, struct kv_pin **ret_pin)
 	if (!pin)
 		return -ENOMEM;
 	mutex_lock(&kv->write_lock);
-	error = kv_view_freeze(kv);
+	error = kv_view_freeze(kv, VIEW_FROZEN_MAX - 1);
 	while (error == -EBUSY) {
 		mutex_unlock(&kv->write_lock);
 		error = checkpoint(kv, false);
 		mutex_lock(&kv->write_lock);
 		if (error)
 			break;
-		error = kv_view_freeze(kv);
+		error = kv_view_freeze(kv, VIEW_FROZEN_MAX - 1);
 	}
 	if (!error) {
 		now = kv_view_acquire(kv);

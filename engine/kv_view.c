@@ -49,7 +49,7 @@ int kv_view_refresh_segments(struct kv *kv)
 	return 0;
 }
 
-int kv_view_freeze(struct kv *kv)
+int kv_view_freeze(struct kv *kv, size_t frozen_max)
 {
 	struct view *now = kv_view_acquire(kv), *next = NULL;
 	struct memtable *frozen[VIEW_FROZEN_MAX], *fresh = NULL;
@@ -57,7 +57,7 @@ int kv_view_freeze(struct kv *kv)
 
 	if (!memtable_entry_count(now->active))
 		goto out;
-	if (now->frozen_count == VIEW_FROZEN_MAX) {
+	if (now->frozen_count >= frozen_max) {
 		error = -EBUSY;
 		goto out;
 	}

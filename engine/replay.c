@@ -131,7 +131,7 @@ static int apply_budget(struct kv *kv)
 	if (size < kv->memtable_budget_bytes)
 		return 0;
 	mutex_lock(&kv->write_lock);
-	error = kv_view_freeze(kv);
+	error = kv_view_freeze(kv, VIEW_FROZEN_MAX);
 	mutex_unlock(&kv->write_lock);
 	return error ? error : flush_frozen(kv);
 }

@@ -266,6 +266,55 @@ static void a_pin_sees_the_past(void **state)
 	kv_unpin(pin);
 }
 
+/* Each pin freezes what was written since the one before. */
+static void any_number_of_pins_leaves_room_for_checkpoints(void **state)
+{
+	struct fixture *f = *state;
+	enum {
+		PINS = 20
+	};
+	struct kv_pin *pins[PINS];
+
+	for (size_t i = 0; i < PINS; i++) {
+		char digits[16];
+		int size = snprintf(digits, sizeof(digits), "%zu", i);
+		struct slice value = slice_of(digits, (size_t)size);
+
+		assert_int_equal(kv_set(f->kv, S("a"), value, NULL), 0);
+		assert_int_equal(kv_pin(f->kv, &pins[i]), 0);
+		assert_int_equal(kv_set(f->kv, S("b"), value, NULL), 0);
+	}
+	assert_value(f, pins[0], S("a"), S("0"));
+	assert_value(f, pins[19], S("a"), S("19"));
+	assert_value(f, pins[19], S("b"), S("18"));
+	for (size_t i = 0; i < PINS; i++)
+		kv_unpin(pins[i]);
+	reopen(f);
+	assert_value(f, NULL, S("b"), S("19"));
+}
+
+/* As many pins as leave the last place: closing takes it. */
+static void closing_after_pins_writes_a_checkpoint(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < 12; i++) {
+		struct kv_pin *pin;
+
+		assert_int_equal(kv_set(f->kv, S("a"), S("x"), NULL), 0);
+		assert_int_equal(kv_pin(f->kv, &pin), 0);
+		kv_unpin(pin);
+		assert_int_equal(kv_set(f->kv, S("b"), S("y"), NULL), 0);
+		reopen(f);
+		for (size_t j = 0; j < i; j++) {
+			assert_int_equal(kv_set(f->kv, S("c"), S("z"), NULL),
+					 0);
+			assert_int_equal(kv_pin(f->kv, &pin), 0);
+			kv_unpin(pin);
+		}
+	}
+}
+
 static void compaction_gives_space_back(void **state)
 {
 	struct fixture *f = *state;
@@ -419,6 +468,8 @@ int main(void)
 		T(a_value_larger_than_a_segment_is_kept),
 		T(a_listing_is_ordered_and_bounded),
 		T(a_pin_sees_the_past),
+		T(any_number_of_pins_leaves_room_for_checkpoints),
+		T(closing_after_pins_writes_a_checkpoint),
 		T(compaction_gives_space_back),
 		T(a_second_opener_is_refused),
 		T(a_foreign_directory_is_refused_and_left_alone),
