@@ -55,6 +55,32 @@ static inline uint64_t block_count_of(uint32_t block_size, uint64_t size_bytes)
 	return size_bytes / block_size + (size_bytes % block_size != 0);
 }
 
+/*
+ * Whether a write to a piece is kept beside its block, in fragments, rather
+ * than the block written anew: when it touches no more than half of them. What
+ * is appended up to the block's end completes it, and makes it whole.
+ *
+ *	fragments of the block   |    0    |    1    |    2    |    3    |
+ *	`valid` bytes of it      =========================
+ *	beside                             [--)
+ *	anew                     [---------------------)
+ *	anew, completing it                               [--------------)
+ */
+static inline bool block_is_fragmented_by(uint32_t block_size,
+					  uint32_t fragment_size,
+					  uint32_t valid,
+					  const struct block_piece *piece)
+{
+	uint32_t end = valid > piece->end ? valid : piece->end;
+	uint32_t count = (end - 1) / fragment_size + 1;
+	uint32_t touched = (piece->end - 1) / fragment_size -
+			   piece->begin / fragment_size + 1;
+
+	if (piece->end == block_size && piece->begin >= valid)
+		return false;
+	return touched * 2 <= count;
+}
+
 /* How much of a block is before the end of the file: 0 to block_size. */
 static inline uint32_t block_valid_size(uint32_t block_size, uint64_t block,
 					uint64_t size_bytes)

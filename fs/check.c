@@ -110,6 +110,13 @@ static int damaged_key(struct check *check, struct slice key)
 				    (unsigned int)check->fs->block_size_bytes,
 				    (unsigned long long)parts.number *
 					    check->fs->block_size_bytes);
+	case TAG_FRAGMENT:
+		return report_inode(check, FS_PROBLEM_DAMAGED, parts.ino,
+				    "its contents are damaged, %u bytes from "
+				    "%llu",
+				    FRAGMENT_SIZE,
+				    (unsigned long long)parts.number *
+					    FRAGMENT_SIZE);
 	case TAG_COOKIE:
 		return report_inode(check, FS_PROBLEM_DAMAGED, parts.ino,
 				    "an entry of its listing is damaged");

@@ -9,6 +9,7 @@
  *	C C C ...    its entries by cookie: each has one by name
  *	D D D ...    its entries by name: each has one by cookie, and an inode
  *	             of that type, which knows its parent
+ *	F F F ...    its fragments: of blocks it has, within its size
  *	X X X ...    its xattrs: as many bytes of names as it counts
  *
  * Records that cannot be read were reported by the engine's check before; here
@@ -238,6 +239,45 @@ static int block_check(struct check *check, const struct key_parts *parts)
 				    0;
 }
 
+static int fragment_check(struct check *check, const struct key_parts *parts)
+{
+	const struct inode *inode = &check->current.inode;
+	uint64_t block =
+		parts->number / (check->fs->block_size_bytes / FRAGMENT_SIZE);
+	struct schema_key key;
+	uint64_t value_size;
+	uint32_t valid;
+	uint8_t none;
+	size_t got;
+	int error;
+
+	if (inode->nlink == 0)
+		return 0;
+	if (!block_has_fragments(inode, block))
+		return structure(check, parts->ino,
+				 "it has a fragment where it counts none");
+	block_key_encode(&key, parts->ino, block);
+	error = check_exists(check, &key);
+	if (error == 1)
+		return structure(check, parts->ino,
+				 "it has a fragment of a block that is "
+				 "missing");
+	if (error < 0)
+		return check_is_damage(error) ? 0 : error;
+	valid = block_valid_size(FRAGMENT_SIZE, parts->number,
+				 inode->size_bytes);
+	if (valid == 0 && (inode->flags & INODE_TRUNCATING))
+		return 0;
+	fragment_key_encode(&key, parts->ino, parts->number);
+	error = kv_read(check->fs->kv, check->pin, key_slice(&key), 0, &none, 0,
+			&got, &value_size);
+	if (error < 0)
+		return check_is_damage(error) ? 0 : error;
+	return value_size > valid ? structure(check, parts->ino,
+					      "it has bytes beyond its end") :
+				    0;
+}
+
 /* A name leads to this inode; one whose links are not known does not count. */
 static int name_count(struct check *check, uint64_t ino)
 {
@@ -395,11 +435,14 @@ static int inode_key_check(struct check *check, const struct key_parts *parts)
 		return structure(check, parts->ino,
 				 "there are keys of it, but no inode");
 	}
-	if (!current->known && parts->tag == TAG_BLOCK)
+	if (!current->known &&
+	    (parts->tag == TAG_BLOCK || parts->tag == TAG_FRAGMENT))
 		return 0;
 	switch (parts->tag) {
 	case TAG_BLOCK:
 		return block_check(check, parts);
+	case TAG_FRAGMENT:
+		return fragment_check(check, parts);
 	case TAG_COOKIE:
 		return cookie_check(check, parts);
 	case TAG_NAME:

@@ -9,7 +9,8 @@
  *	   does not hold is zero, and a block that is missing is a hole.
  *	3. No stored byte is at or beyond the size, but for whole blocks while
  *	   INODE_TRUNCATING says so. So a file that grows grows by zeros.
- *	4. block_count is the number of BLOCK keys.
+ *	4. block_count is the number of BLOCK keys. Only blocks that exist have
+ *	   fragments, which count for more than the block (fragment.c).
  * A write is one batch: the inode and all its blocks change together.
  */
 
@@ -42,54 +43,45 @@ struct old_block {
 	uint8_t *bytes; /* block_size of room; NULL when it need not be known */
 };
 
-static int old_block_read(struct write *write, uint64_t block,
-			  struct old_block *old)
+static int block_exists(struct write *write, uint64_t block, bool *ret_exists)
 {
-	struct fs *fs = write->txn->fs;
-	uint64_t value_size = 0;
 	struct schema_key key;
-	int error;
+	int result;
 
-	block_key_encode(&key, write->inode->ino, block);
-	error = store_read(fs, &key, 0, old->bytes, fs->block_size_bytes,
-			   &old->size, &value_size);
-	if (error == 1)
+	*ret_exists = write->dense;
+	if (write->dense)
 		return 0;
-	old->exists = true;
-	return value_size > fs->block_size_bytes ? -EIO : error;
+	block_key_encode(&key, write->inode->ino, block);
+	result = store_exists(write->txn->fs, &key);
+	*ret_exists = result == 0;
+	return result < 0 ? result : 0;
 }
 
 /* Learns what a write to this piece has to know of the old block, and no
  * more: what is overwritten whole is not read. */
 static int old_block_load(struct write *write, const struct block_piece *piece,
-			  struct old_block *old)
+			  uint32_t valid, struct old_block *old)
 {
 	struct fs *fs = write->txn->fs;
-	struct schema_key key;
-	uint32_t valid;
-	int result;
+	int error;
 
 	*old = (struct old_block){ 0 };
-	valid = block_valid_size(fs->block_size_bytes, piece->block,
-				 write->inode->size_bytes);
 	if (piece->begin == 0 && piece->end >= valid) {
 		if (valid == 0 || !write->had_blocks)
 			return 0;
-		old->exists = true;
-		if (write->dense)
-			return 0;
-		block_key_encode(&key, write->inode->ino, piece->block);
-		result = store_exists(fs, &key);
-		old->exists = result == 0;
-		return result < 0 ? result : 0;
+		return block_exists(write, piece->block, &old->exists);
 	}
 	old->bytes = txn_alloc(write->txn, fs->block_size_bytes);
 	if (!old->bytes)
 		return -ENOMEM;
 	if (valid == 0)
 		return 0;
-	if (write->had_blocks)
-		return old_block_read(write, piece->block, old);
+	if (write->had_blocks) {
+		error = block_load(fs, write->inode, piece->block, old->bytes,
+				   &old->size);
+		old->exists = error != 1;
+		return error == 1 ? 0 : error;
+	}
 	if (piece->block == 0 && write->spilled.size) {
 		memcpy(old->bytes, write->spilled.data, write->spilled.size);
 		old->size = write->spilled.size;
@@ -97,16 +89,16 @@ static int old_block_load(struct write *write, const struct block_piece *piece,
 	return 0;
 }
 
-static int piece_write(struct write *write, const struct block_piece *piece,
-		       const uint8_t *src)
+static int piece_write_whole(struct write *write,
+			     const struct block_piece *piece, uint32_t valid,
+			     const uint8_t *src)
 {
 	size_t size = piece->end - piece->begin;
 	struct slice value = slice_of(src, size);
-	struct schema_key key;
 	struct old_block old;
 	int error;
 
-	error = old_block_load(write, piece, &old);
+	error = old_block_load(write, piece, valid, &old);
 	if (error)
 		return error;
 	if (old.bytes) {
@@ -119,8 +111,47 @@ static int piece_write(struct write *write, const struct block_piece *piece,
 	}
 	if (!old.exists)
 		write->inode->block_count++;
-	block_key_encode(&key, write->inode->ino, piece->block);
-	return txn_set(write->txn, &key, value);
+	return block_store(write->txn, write->inode, piece->block, value);
+}
+
+/* Beside the block, which is made when there is none. */
+static int piece_write_beside(struct write *write,
+			      const struct block_piece *piece, uint32_t valid,
+			      uint64_t offset, const uint8_t *src)
+{
+	struct schema_key key;
+	bool exists = false;
+	int error = 0;
+
+	if (valid && write->had_blocks)
+		error = block_exists(write, piece->block, &exists);
+	if (error)
+		return error;
+	if (!exists) {
+		block_key_encode(&key, write->inode->ino, piece->block);
+		error = txn_set(write->txn, &key, slice_of(NULL, 0));
+		if (error)
+			return error;
+		write->inode->block_count++;
+	}
+	return fragments_write(write->txn, write->inode, offset,
+			       slice_of(src, piece->end - piece->begin));
+}
+
+static int piece_write(struct write *write, const struct block_piece *piece,
+		       const uint8_t *src)
+{
+	uint32_t block_size = write->txn->fs->block_size_bytes;
+	uint32_t valid = block_valid_size(block_size, piece->block,
+					  write->inode->size_bytes);
+	bool spills = piece->block == 0 && write->spilled.size;
+
+	if (!spills &&
+	    block_is_fragmented_by(block_size, FRAGMENT_SIZE, valid, piece))
+		return piece_write_beside(
+			write, piece, valid,
+			piece->block * block_size + piece->begin, src);
+	return piece_write_whole(write, piece, valid, src);
 }
 
 static int blocks_write(struct write *write, uint64_t offset, struct slice src)
@@ -259,20 +290,24 @@ static int blocks_read(struct fs *fs, const struct inode *inode,
 	struct block_piece piece;
 	struct schema_key key;
 	size_t want, have;
+	uint8_t *at = dst;
 	int error;
 
+	error = fragment_read(fs, inode, offset, dst, size);
+	if (error <= 0)
+		return error;
 	while (block_cursor_next(&cursor, &piece)) {
 		want = piece.end - piece.begin;
 		have = 0;
 		block_key_encode(&key, inode->ino, piece.block);
-		error = store_read(fs, &key, piece.begin, dst, want, &have,
+		error = store_read(fs, &key, piece.begin, at, want, &have,
 				   NULL);
 		if (error < 0)
 			return error;
-		memset(dst + have, 0, want - have);
-		dst += want;
+		memset(at + have, 0, want - have);
+		at += want;
 	}
-	return 0;
+	return fragments_read(fs, inode, offset, dst, size);
 }
 
 /* *ret_single: one record said it all. */
@@ -390,4 +425,22 @@ int blocks_find(struct fs *fs, const struct inode *inode, uint64_t from,
 	if (!error)
 		*ret_count = list.count;
 	return error;
+}
+
+size_t blocks_delete_max(const struct fs *fs, const struct inode *inode)
+{
+	size_t keys = 1;
+
+	if (inode->flags & INODE_FRAGMENTED)
+		keys += fs->block_size_bytes / FRAGMENT_SIZE;
+	return DELETE_BATCH_MAX / keys;
+}
+
+void inode_drop_blocks(struct inode *inode, uint64_t count)
+{
+	/* Damage may have made the count too small. */
+	inode->block_count -= count < inode->block_count ? count :
+							   inode->block_count;
+	if (inode->block_count == 0)
+		inode->flags &= ~(uint32_t)INODE_FRAGMENTED;
 }

@@ -64,7 +64,6 @@ static int piece_zero(struct txn *txn, struct inode *inode,
 		      const struct block_piece *piece)
 {
 	struct fs *fs = txn->fs;
-	uint64_t value_size;
 	struct schema_key key;
 	uint8_t *bytes;
 	size_t size;
@@ -73,24 +72,23 @@ static int piece_zero(struct txn *txn, struct inode *inode,
 	bytes = txn_alloc(txn, fs->block_size_bytes);
 	if (!bytes)
 		return -ENOMEM;
-	block_key_encode(&key, inode->ino, piece->block);
-	error = store_read(fs, &key, 0, bytes, fs->block_size_bytes, &size,
-			   &value_size);
+	error = block_load(fs, inode, piece->block, bytes, &size);
 	if (error)
 		return error == 1 ? 0 : error;
-	if (value_size > fs->block_size_bytes)
-		return -EIO;
 	if (size <= piece->begin)
 		return 0;
 	if (piece->end < size) {
 		memset(bytes + piece->begin, 0, piece->end - piece->begin);
-		return txn_set(txn, &key, slice_of(bytes, size));
+		return block_store(txn, inode, piece->block,
+				   slice_of(bytes, size));
 	}
 	if (piece->begin > 0)
-		return txn_set(txn, &key, slice_of(bytes, piece->begin));
-	if (inode->block_count)
-		inode->block_count--;
-	return txn_delete(txn, &key);
+		return block_store(txn, inode, piece->block,
+				   slice_of(bytes, piece->begin));
+	block_key_encode(&key, inode->ino, piece->block);
+	error = fragments_delete(txn, inode, piece->block, piece->block + 1);
+	inode_drop_blocks(inode, 1);
+	return error ? error : txn_delete(txn, &key);
 }
 
 /* Deletes blocks [from, to), as many as a batch may. 1 with *ret_next when it
@@ -98,23 +96,25 @@ static int piece_zero(struct txn *txn, struct inode *inode,
 static int blocks_punch(struct txn *txn, struct inode *inode, uint64_t from,
 			uint64_t to, uint64_t *ret_next)
 {
+	size_t max = blocks_delete_max(txn->fs, inode);
 	uint64_t blocks[DELETE_BATCH_MAX];
 	struct schema_key key;
 	size_t count = 0;
 	size_t i;
 	int error;
 
-	error = blocks_find(txn->fs, inode, from, to, blocks, DELETE_BATCH_MAX,
-			    &count);
+	error = blocks_find(txn->fs, inode, from, to, blocks, max, &count);
 	for (i = 0; i < count && !error; i++) {
 		block_key_encode(&key, inode->ino, blocks[i]);
 		error = txn_delete(txn, &key);
 	}
+	if (!error && count)
+		error = fragments_delete(txn, inode, from,
+					 blocks[count - 1] + 1);
 	if (error)
 		return error;
-	inode->block_count -= count < inode->block_count ? count :
-							   inode->block_count;
-	if (count < DELETE_BATCH_MAX)
+	inode_drop_blocks(inode, count);
+	if (count < max)
 		return 0;
 	*ret_next = blocks[count - 1] + 1;
 	return 1;

@@ -217,6 +217,43 @@ int blocks_find(struct fs *fs, const struct inode *inode, uint64_t from,
 		uint64_t to, uint64_t *ret_blocks, size_t max,
 		size_t *ret_count);
 
+/* How many blocks go with their keys into one batch, when they are deleted. */
+size_t blocks_delete_max(const struct fs *fs, const struct inode *inode);
+/* So many fewer blocks. */
+void inode_drop_blocks(struct inode *inode, uint64_t count);
+
+/* --- fragment.c --- */
+
+static inline bool block_has_fragments(const struct inode *inode,
+				       uint64_t block)
+{
+	return (inode->flags & INODE_FRAGMENTED) &&
+	       block >= inode->fragment_from;
+}
+
+/*
+ * A block as it is with its fragments, into `bytes` (block_size of room).
+ * *ret_size: what of it is stored; the rest is zero. 1 when there is none.
+ */
+int block_load(struct fs *fs, const struct inode *inode, uint64_t block,
+	       uint8_t *bytes, size_t *ret_size);
+/* Adds a block as a whole to the batch, in place of its fragments. */
+int block_store(struct txn *txn, struct inode *inode, uint64_t block,
+		struct slice value);
+/* dst has bytes [offset, offset + size) as the blocks say: puts in what
+ * fragments say. */
+int fragments_read(struct fs *fs, const struct inode *inode, uint64_t offset,
+		   uint8_t *dst, size_t size);
+/* One fragment, or a part of it: 1 when there is none. */
+int fragment_read(struct fs *fs, const struct inode *inode, uint64_t offset,
+		  uint8_t *dst, size_t size);
+/* Adds a write of `src`, within one block that exists, to the batch. */
+int fragments_write(struct txn *txn, struct inode *inode, uint64_t offset,
+		    struct slice src);
+/* Adds the deletion of all fragments of blocks [from, to) to the batch. */
+int fragments_delete(struct txn *txn, struct inode *inode, uint64_t from,
+		     uint64_t to);
+
 /* --- extent.c --- */
 
 /* Makes the file at least that large, by a hole. */

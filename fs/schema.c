@@ -75,6 +75,12 @@ void block_key_encode(struct schema_key *ret_key, uint64_t ino, uint64_t block)
 	number_key_encode(ret_key, ino, TAG_BLOCK, block);
 }
 
+void fragment_key_encode(struct schema_key *ret_key, uint64_t ino,
+			 uint64_t fragment)
+{
+	number_key_encode(ret_key, ino, TAG_FRAGMENT, fragment);
+}
+
 void cookie_key_encode(struct schema_key *ret_key, uint64_t ino,
 		       uint64_t cookie)
 {
@@ -125,6 +131,7 @@ static bool key_rest_decode(struct reader *r, struct key_parts *parts)
 	case TAG_SUPER:
 		return system;
 	case TAG_BLOCK:
+	case TAG_FRAGMENT:
 		parts->number = get_u64_be(r);
 		return !system;
 	case TAG_COOKIE:
@@ -180,6 +187,8 @@ unsigned int schema_classify(struct slice key)
 		return CLASS_ORPHAN;
 	case TAG_TRUNCATE:
 		return CLASS_TRUNCATE;
+	case TAG_FRAGMENT:
+		return CLASS_FRAGMENT;
 	}
 	return CLASS_OTHER;
 }
@@ -286,6 +295,8 @@ size_t inode_encode(const struct inode *inode, uint8_t *ret_bytes)
 	case S_IFREG:
 		put_varint(&w, inode->size_bytes);
 		put_varint(&w, inode->block_count);
+		if (inode->flags & INODE_FRAGMENTED)
+			put_varint(&w, inode->fragment_from);
 		put_bytes(&w, inode->data);
 		break;
 	case S_IFDIR:
@@ -310,11 +321,14 @@ static bool file_decode(struct reader *r, struct inode *inode)
 {
 	inode->size_bytes = get_varint(r);
 	inode->block_count = get_varint(r);
+	if (inode->flags & INODE_FRAGMENTED)
+		inode->fragment_from = get_varint(r);
 	inode->data = get_bytes(r, reader_left(r));
 	return inode->size_bytes <= FS_FILE_SIZE_MAX &&
 	       inode->data.size <= INLINE_LIMIT_MAX &&
 	       inode->data.size <= inode->size_bytes &&
-	       (inode->block_count == 0 || inode->data.size == 0);
+	       (inode->block_count == 0 || inode->data.size == 0) &&
+	       (inode->block_count || !(inode->flags & INODE_FRAGMENTED));
 }
 
 static bool inode_type_decode(struct reader *r, struct inode *inode)

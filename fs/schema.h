@@ -21,6 +21,8 @@
 #define SCHEMA_VERSION 1u
 #define BLOCK_SIZE_MIN 4096u
 #define BLOCK_SIZE_MAX (1u << 20)
+/* The stretch of a file that a FRAGMENT key stands for. */
+#define FRAGMENT_SIZE 4096u
 /* No inline limit may exceed this, so that inline data always fits a block. */
 #define INLINE_LIMIT_MAX 4096u
 #define INODE_RECORD_MAX (160u + INLINE_LIMIT_MAX)
@@ -42,6 +44,7 @@ enum key_tag {
 	TAG_BLOCK = 'B',
 	TAG_COOKIE = 'C',
 	TAG_NAME = 'D',
+	TAG_FRAGMENT = 'F',
 	TAG_XATTR = 'X',
 	TAG_SUPER = 'S',
 	TAG_ORPHAN = 'O',
@@ -65,12 +68,15 @@ static inline struct slice key_slice(const struct schema_key *key)
 struct key_parts {
 	uint64_t ino; /* 0 for SUPER, ORPHAN, TRUNCATE */
 	enum key_tag tag;
-	uint64_t number;   /* block, cookie; inode of ORPHAN, TRUNCATE */
+	uint64_t number;   /* block, cookie, fragment; inode of ORPHAN,
+			    * TRUNCATE */
 	struct slice name; /* of NAME, XATTR; borrowed from the key */
 };
 
 void inode_key_encode(struct schema_key *ret_key, uint64_t ino);
 void block_key_encode(struct schema_key *ret_key, uint64_t ino, uint64_t block);
+void fragment_key_encode(struct schema_key *ret_key, uint64_t ino,
+			 uint64_t fragment);
 void cookie_key_encode(struct schema_key *ret_key, uint64_t ino,
 		       uint64_t cookie);
 /* name and xattr names: at most 255 bytes. */
@@ -96,6 +102,7 @@ enum key_class {
 	CLASS_SUPER,
 	CLASS_ORPHAN,
 	CLASS_TRUNCATE,
+	CLASS_FRAGMENT,
 };
 
 /* A kv_classify_fn. */
@@ -125,8 +132,10 @@ enum inode_flags {
 	INODE_TRUNCATING = 1u << 0,
 	/* Made by O_TMPFILE and never linked: may get its first link. */
 	INODE_LINKABLE = 1u << 1,
+	/* Blocks from fragment_from on may have fragments. */
+	INODE_FRAGMENTED = 1u << 2,
 };
-#define INODE_FLAGS_ALL (INODE_TRUNCATING | INODE_LINKABLE)
+#define INODE_FLAGS_ALL (INODE_TRUNCATING | INODE_LINKABLE | INODE_FRAGMENTED)
 
 /* A decoded inode. Fields that its type does not have are 0. */
 struct inode {
@@ -141,11 +150,12 @@ struct inode {
 	struct timespec mtime;
 	struct timespec ctime;
 	struct timespec btime;
-	uint64_t size_bytes;  /* regular files */
-	uint64_t block_count; /* regular files: number of BLOCK keys */
-	uint64_t rdev;        /* devices */
-	uint64_t parent;      /* directories; the root is its own */
-	uint64_t next_cookie; /* directories */
+	uint64_t size_bytes;    /* regular files */
+	uint64_t block_count;   /* regular files: number of BLOCK keys */
+	uint64_t fragment_from; /* with INODE_FRAGMENTED: a block */
+	uint64_t rdev;          /* devices */
+	uint64_t parent;        /* directories; the root is its own */
+	uint64_t next_cookie;   /* directories */
 	/* Regular files without blocks: the first data.size bytes, the rest is
 	 * a hole. Symbolic links: the target. Borrowed. */
 	struct slice data;

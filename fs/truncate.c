@@ -53,23 +53,26 @@ static int truncating_end(struct txn *txn, struct inode *inode)
  * state accordingly. */
 static int blocks_cut(struct txn *txn, struct inode *inode, uint64_t from)
 {
+	size_t max = blocks_delete_max(txn->fs, inode);
 	uint64_t blocks[DELETE_BATCH_MAX];
 	struct schema_key key;
 	size_t count = 0;
 	size_t i;
 	int error;
 
-	error = blocks_find(txn->fs, inode, from, UINT64_MAX, blocks,
-			    DELETE_BATCH_MAX, &count);
+	error = blocks_find(txn->fs, inode, from, UINT64_MAX, blocks, max,
+			    &count);
 	for (i = 0; i < count && !error; i++) {
 		block_key_encode(&key, inode->ino, blocks[i]);
 		error = txn_delete(txn, &key);
 	}
+	if (!error && count)
+		error = fragments_delete(txn, inode, from,
+					 blocks[count - 1] + 1);
 	if (error)
 		return error;
-	inode->block_count -= count < inode->block_count ? count :
-							   inode->block_count;
-	if (count == DELETE_BATCH_MAX)
+	inode_drop_blocks(inode, count);
+	if (count == max)
 		return truncating_begin(txn, inode);
 	return truncating_end(txn, inode);
 }
@@ -79,24 +82,22 @@ static int tail_cut(struct txn *txn, struct inode *inode, uint64_t size_bytes)
 {
 	struct fs *fs = txn->fs;
 	uint32_t keep = (uint32_t)(size_bytes % fs->block_size_bytes);
-	uint64_t value_size;
-	struct schema_key key;
+	uint64_t block = size_bytes / fs->block_size_bytes;
 	uint8_t *bytes;
 	size_t size;
 	int error;
 
 	if (keep == 0 || inode->block_count == 0)
 		return 0;
-	bytes = txn_alloc(txn, keep);
+	bytes = txn_alloc(txn, fs->block_size_bytes);
 	if (!bytes)
 		return -ENOMEM;
-	block_key_encode(&key, inode->ino, size_bytes / fs->block_size_bytes);
-	error = store_read(fs, &key, 0, bytes, keep, &size, &value_size);
+	error = block_load(fs, inode, block, bytes, &size);
 	if (error)
 		return error == 1 ? 0 : error;
-	if (value_size <= keep)
+	if (size <= keep)
 		return 0;
-	return txn_set(txn, &key, slice_of(bytes, keep));
+	return block_store(txn, inode, block, slice_of(bytes, keep));
 }
 
 static int shrink(struct txn *txn, struct inode *inode, uint64_t size_bytes)

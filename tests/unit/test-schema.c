@@ -48,6 +48,7 @@ static void assert_inode_equal(const struct inode *a, const struct inode *b)
 	assert_memory_equal(&a->btime, &b->btime, sizeof(a->btime));
 	assert_int_equal(a->size_bytes, b->size_bytes);
 	assert_int_equal(a->block_count, b->block_count);
+	assert_int_equal(a->fragment_from, b->fragment_from);
 	assert_int_equal(a->rdev, b->rdev);
 	assert_int_equal(a->parent, b->parent);
 	assert_int_equal(a->next_cookie, b->next_cookie);
@@ -75,6 +76,9 @@ static void every_type_of_inode_comes_back_as_it_was(void **state)
 	inode.size_bytes = FS_FILE_SIZE_MAX;
 	inode.block_count = (uint64_t)1 << 50;
 	inode.flags = INODE_TRUNCATING;
+	round_trip(&inode);
+	inode.flags = INODE_FRAGMENTED;
+	inode.fragment_from = (uint64_t)1 << 49;
 	round_trip(&inode);
 
 	inode = (struct inode){ .ino = 1,
@@ -164,6 +168,9 @@ static void an_inode_with_impossible_fields_is_rejected(void **state)
 	inode.block_count = 1;
 	assert_rejected(&inode);
 	inode = sample_file();
+	inode.flags = INODE_FRAGMENTED;
+	assert_rejected(&inode);
+	inode = sample_file();
 	inode.size_bytes = 4;
 	assert_rejected(&inode);
 	inode = sample_file();
@@ -221,6 +228,8 @@ static void every_key_comes_back_as_it_was(void **state)
 	assert_key(&key, 1, TAG_INODE, 0, "", CLASS_INODE);
 	block_key_encode(&key, 9, 1 << 20);
 	assert_key(&key, 9, TAG_BLOCK, 1 << 20, "", CLASS_BLOCK);
+	fragment_key_encode(&key, 9, 1 << 20);
+	assert_key(&key, 9, TAG_FRAGMENT, 1 << 20, "", CLASS_FRAGMENT);
 	cookie_key_encode(&key, 9, 3);
 	assert_key(&key, 9, TAG_COOKIE, 3, "", CLASS_COOKIE);
 	name_key_encode(&key, 9, SLICE_LITERAL("a b"));
