@@ -93,6 +93,16 @@ static int sync_cold(struct kv *kv)
 	return error;
 }
 
+/* The names of new files, of the log's segments among them. */
+static int sync_names(struct kv *kv)
+{
+	int error = io_sync_dir(kv->io, kv->dir_fd);
+
+	if (error)
+		kv_fail(kv, error, "sync of the directory failed");
+	return error;
+}
+
 static struct source *frozen_source_new(const struct view *view)
 {
 	struct view frozen = { .frozen_count = view->frozen_count };
@@ -142,7 +152,7 @@ int run_build(struct kv *kv, struct source *source, uint64_t expected_entries,
 		return result;
 	result = run_fill(writer, source, drop_tombstones, &summary);
 	if (!result)
-		result = io_sync_dir(kv->io, kv->dir_fd);
+		result = sync_names(kv);
 	if (!result)
 		result = run_open(kv->io, kv->dir_fd, &identity, ret_run);
 	return result;
@@ -289,6 +299,7 @@ static int drop_emptied(struct kv *kv, const struct manifest *m)
 struct checkpoint {
 	struct manifest manifest;
 	struct view *view;
+	bool stored; /* its manifest is; then it is not tried again */
 };
 
 static void checkpoint_release(struct checkpoint *c)
@@ -335,6 +346,10 @@ static int checkpoint_commit(struct kv *kv, struct checkpoint *c,
 		manifest_release(&kv->manifest);
 		kv->manifest = c->manifest;
 		c->manifest = (struct manifest){ 0 };
+		c->stored = true;
+		/* Where memory is short, memtables stay frozen though a run
+		 * has them, and emptied segments stay known: until the next
+		 * checkpoint. */
 		mutex_lock(&kv->write_lock);
 		error = publish_flushed(kv, c->view, run);
 		if (!error)
@@ -357,7 +372,7 @@ static int checkpoint_write(struct kv *kv, struct checkpoint *c)
 	if (!error)
 		error = flush_write(kv, c->view, false, &run);
 	if (!error)
-		error = io_sync_dir(kv->io, kv->dir_fd);
+		error = sync_names(kv);
 	if (!error)
 		error = checkpoint_commit(kv, c, run);
 	run_unref(run);
@@ -372,7 +387,7 @@ static int checkpoint_locked(struct kv *kv, bool clean) REQUIRES(kv->flush_lock)
 
 	if (kv->pending) {
 		error = checkpoint_write(kv, kv->pending);
-		if (error)
+		if (error && !kv->pending->stored)
 			return error;
 		checkpoint_release(kv->pending);
 	} else {
@@ -384,7 +399,7 @@ static int checkpoint_locked(struct kv *kv, bool clean) REQUIRES(kv->flush_lock)
 	if (!error)
 		error = checkpoint_write(kv, kv->pending);
 	/* Without a view it did not even begin. */
-	if (!error || !kv->pending->view) {
+	if (!error || !kv->pending->view || kv->pending->stored) {
 		checkpoint_release(kv->pending);
 		free(kv->pending);
 		kv->pending = NULL;

@@ -15,6 +15,8 @@
  * 2. All records of a batch but the last carry RECORD_MORE, and a batch lies in
  *    one segment, so replay applies it whole or not at all.
  * 3. One batch at a time, under the write lock: LSNs are in file order.
+ * 4. What a failed write may have left of a batch is removed before anything
+ *    else is written: behind a shorter batch, its last records would be valid.
  */
 
 #include <assert.h>
@@ -169,6 +171,8 @@ static void commit_resolve(struct kv *kv, struct commit *commit)
 			result = view_find(kv->view, op->key, false, &op->old,
 					   NULL);
 			op->existed = result == 0;
+			if (result < 0)
+				atomic_store(&kv->index_damaged, true);
 			if ((result == 1 ||
 			     (result == 0 && op->old.tombstone)) &&
 			    !(sets && set_before(commit, i)))
@@ -260,6 +264,18 @@ static void commit_encode_op(struct kv *kv, struct commit *commit, size_t i)
 	commit->size_bytes += op->value.size;
 }
 
+static int commit_write(struct kv *kv, struct commit *commit)
+	REQUIRES(kv->write_lock)
+{
+	bool spoiled = false;
+	int error = segment_append(kv->active, commit->iov, commit->iov_count,
+				   commit->size_bytes, &spoiled);
+
+	if (spoiled && segment_unspoil(kv->active))
+		kv_fail(kv, error, "a failed write could not be undone");
+	return error;
+}
+
 static int commit_append(struct kv *kv, struct commit *commit)
 	REQUIRES(kv->write_lock)
 {
@@ -288,17 +304,23 @@ static int commit_append(struct kv *kv, struct commit *commit)
 	for (size_t i = 0; i < commit->count; i++)
 		if (!commit->ops[i].skipped)
 			commit_encode_op(kv, commit, i);
-	return segment_append(kv->active, commit->iov, commit->iov_count,
-			      commit->size_bytes);
+	return commit_write(kv, commit);
 }
 
-/* What a change replaces, where the active memtable did not have it. */
-static bool commit_old_below(const struct view *view, struct commit_op *op)
+/* What a change replaces, where the active memtable did not have it. With an
+ * index that cannot tell, the counters are wrong: the next open counts anew. */
+static bool commit_old_below(struct kv *kv, struct commit_op *op)
+	REQUIRES(kv->write_lock)
 {
+	int result;
+
 	/* A deletion has looked for it already. */
 	if (op->deletion)
 		return op->existed;
-	return view_find(view, op->key, true, &op->old, NULL) == 0;
+	result = view_find(kv->view, op->key, true, &op->old, NULL);
+	if (result < 0)
+		atomic_store(&kv->index_damaged, true);
+	return result == 0;
 }
 
 /*
@@ -326,7 +348,7 @@ static void commit_apply(struct kv *kv, struct commit *commit)
 		if (op->skipped)
 			continue;
 		if (!op->replaced)
-			op->replaced = commit_old_below(view, op);
+			op->replaced = commit_old_below(kv, op);
 		kv_account(kv, op->key, &op->place,
 			   op->replaced ? &op->old : NULL);
 		counter_add(op->deletion ? &kv->counters.deletes :

@@ -356,5 +356,5 @@ int io_replace_file(struct io *io, int dir_fd, const char *name,
 		io_unlink(io, dir_fd, temporary);
 		return error;
 	}
-	return io_sync_dir(io, dir_fd);
+	return io_sync_dir(io, dir_fd) ? -EIO : 0;
 }

@@ -141,7 +141,8 @@ int io_read_file(struct io *io, int dir_fd, const char *name, size_t max_bytes,
  * Replaces a file: writes `name` + ".tmp", syncs it, renames it over `name`,
  * syncs the directory. After 0 the new contents survive power loss; after an
  * error either the old or the new contents are there, whole, and no ".tmp". A
- * ".tmp" that a crash left is replaced.
+ * ".tmp" that a crash left is replaced. Whatever a failed sync of the directory
+ * is called, it is -EIO here: no full disk that may be tried again.
  */
 int io_replace_file(struct io *io, int dir_fd, const char *name,
 		    struct slice bytes);

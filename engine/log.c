@@ -63,8 +63,11 @@ static int log_begin_segment(struct kv *kv, uint64_t size_bytes)
 	if (error)
 		return error;
 	error = kv_view_refresh_segments(kv);
-	if (error)
+	if (error) {
+		/* Empty, it stands in nobody's way. */
+		segment->sealed = true;
 		return error;
+	}
 	kv->active = segment;
 	return 0;
 }

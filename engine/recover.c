@@ -166,6 +166,13 @@ static void note(struct kv *kv, enum kv_recovery what)
 		kv->recovery = what;
 }
 
+/* What a probe says of the file. Anything else says nothing about it: a store
+ * that went on without the segment would lose what is in it. */
+static bool probe_tells(int result)
+{
+	return result >= 0 || result == -EUCLEAN || result == -ENOENT;
+}
+
 /* The segments that the manifest names. One that is gone costs its keys. */
 static int load_segments(struct recovery *r)
 {
@@ -185,10 +192,12 @@ static int load_segments(struct recovery *r)
 			note(r->kv, KV_RECOVERY_DAMAGED);
 			continue;
 		}
-		/* The one being written at the checkpoint may go on. */
-		if (replayed && !recovery_probe(r, found))
-			limit = found->size_bytes > limit ? found->size_bytes :
-							    limit;
+		/* The one being written at the checkpoint may go on. What its
+		 * header says is known, damaged or not. */
+		if (replayed && !probe_tells(recovery_probe(r, found)))
+			return found->status;
+		if (replayed && found->size_bytes > limit)
+			limit = found->size_bytes;
 		error = recovery_add(r, &s->header, s->end, &s->counts,
 				     s->damaged, limit);
 	}
@@ -203,12 +212,15 @@ static int load_tail(struct recovery *r)
 
 	for (size_t i = 0; i < r->found_count && !error; i++) {
 		struct found_segment *found = &r->found[i];
+		int result;
 
 		if (found->id <= r->manifest.replay_segment ||
 		    manifest_names_segment(&r->manifest, found->id))
 			continue;
-		if (recovery_probe(r, found) ||
-		    found->header.kind != SEGMENT_LOG ||
+		result = recovery_probe(r, found);
+		if (!probe_tells(result))
+			return result;
+		if (result || found->header.kind != SEGMENT_LOG ||
 		    memcmp(found->header.store_uuid, r->kv->uuid,
 			   STORE_UUID_BYTES) != 0)
 			continue;
@@ -455,7 +467,7 @@ static int rebuild_load(struct recovery *r)
 		struct found_segment *found = &r->found[i];
 
 		error = recovery_probe(r, found);
-		if (error == -EPROTONOSUPPORT)
+		if (!probe_tells(error))
 			return error;
 		if (error) {
 			if (error < 0)

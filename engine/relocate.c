@@ -47,6 +47,7 @@ struct relocation {
 	struct buf keys;
 	struct moved *moved;
 	size_t moved_count, moved_capacity;
+	uint64_t tombstone_count, tombstone_bytes; /* in the chunk */
 };
 
 struct relocation *relocation_new(struct kv *kv,
@@ -157,6 +158,15 @@ static int turn_keys(struct relocation *r, const struct segment *victim)
 	return error;
 }
 
+static void chunk_clear(struct relocation *r)
+{
+	buf_clear(&r->chunk);
+	buf_clear(&r->keys);
+	r->moved_count = 0;
+	r->tombstone_count = 0;
+	r->tombstone_bytes = 0;
+}
+
 /* Writes the chunk to the cold segment's end and turns the index. */
 static int chunk_flush(struct relocation *r, const struct segment *victim)
 {
@@ -172,13 +182,13 @@ static int chunk_flush(struct relocation *r, const struct segment *victim)
 	mutex_lock(&kv->write_lock);
 	segment_advance(r->cold, r->chunk.size);
 	r->cold->counts.dead_count += r->moved_count;
+	r->cold->counts.tombstone_count += r->tombstone_count;
+	r->cold->counts.tombstone_bytes += r->tombstone_bytes;
 	mutex_unlock(&kv->write_lock);
 	error = turn_keys(r, victim);
 	r->copied_bytes += r->chunk.size;
 	counter_add(&kv->counters.compaction_copied, r->chunk.size);
-	buf_clear(&r->chunk);
-	buf_clear(&r->keys);
-	r->moved_count = 0;
+	chunk_clear(r);
 	return error;
 }
 
@@ -202,14 +212,6 @@ static int moved_add(struct relocation *r, const struct record *record,
 		return -ENOMEM;
 	r->moved_count++;
 	return 0;
-}
-
-static void tombstone_count(struct relocation *r, uint64_t size_bytes)
-{
-	mutex_lock(&r->kv->write_lock);
-	r->cold->counts.tombstone_count++;
-	r->cold->counts.tombstone_bytes += size_bytes;
-	mutex_unlock(&r->kv->write_lock);
 }
 
 /* Encodes a record for the cold segment. */
@@ -252,7 +254,8 @@ static int copy_record(struct relocation *r, const struct segment *victim,
 		if (error)
 			return error;
 	} else {
-		tombstone_count(r, size);
+		r->tombstone_count++;
+		r->tombstone_bytes += size;
 	}
 	r->chunk.size += size;
 	return 0;
@@ -369,9 +372,7 @@ int relocation_move(struct relocation *r, struct segment *victim)
 		error = chunk_flush(r, victim);
 out:
 	scan_release(&scan);
-	buf_clear(&r->chunk);
-	buf_clear(&r->keys);
-	r->moved_count = 0;
+	chunk_clear(r);
 	if (error)
 		return error;
 	mutex_lock(&kv->write_lock);

@@ -106,6 +106,9 @@ static int apply_one(struct kv *kv, struct replay *replay,
 	struct place old, unused;
 	int found = view_find(view, key, false, &old, NULL), error;
 
+	/* What it replaces cannot be told, nor counted: the index is rebuilt. */
+	if (found < 0)
+		return found;
 	if (found == 0 && replay->rebuilding &&
 	    place_lsn(view, key, &old) >= place->lsn) {
 		count_loser(place, kv_segment_find(kv, place->segment_id));

@@ -69,7 +69,7 @@ int segment_create(struct io *io, int dir_fd,
 		goto out;
 	atomic_store(&segment->doomed, true);
 	segment_header_encode(header, bytes);
-	error = segment_append(segment, &iov, 1, sizeof(bytes));
+	error = segment_append(segment, &iov, 1, sizeof(bytes), NULL);
 	if (error)
 		goto out;
 	error = segment_map(segment);
@@ -166,11 +166,11 @@ int segment_probe(struct io *io, int dir_fd, const char *name,
 	io_close(io, fd);
 	/* A file cut off in its header is one that was never written. */
 	if (error == -ENODATA)
-		return 1;
+		return size_bytes < SEGMENT_HEADER_BYTES ? 1 : -EIO;
 	if (error)
 		return error;
 	error = segment_header_decode(bytes, ret_header);
-	if (!error)
+	if (error >= 0 || error == -EUCLEAN)
 		*ret_size_bytes = size_bytes;
 	return error;
 }
@@ -239,13 +239,29 @@ void segment_advance(struct segment *segment, uint64_t size_bytes)
 }
 
 int segment_append(struct segment *segment, struct iovec *iov, size_t count,
-		   uint64_t size_bytes)
+		   uint64_t size_bytes, bool *ret_spoiled)
 {
-	int error = segment_write_ahead(segment, iov, count, size_bytes);
+	int error = segment_allocate(segment, segment->end + size_bytes);
 
+	if (error)
+		return error;
+	error = io_write_vector(segment->io, segment->fd, iov, count,
+				segment->end);
 	if (!error)
 		segment_advance(segment, size_bytes);
+	else if (ret_spoiled)
+		*ret_spoiled = true;
 	return error;
+}
+
+int segment_unspoil(struct segment *segment)
+{
+	int error = io_truncate(segment->io, segment->fd, segment->end);
+
+	if (error)
+		return error;
+	segment->allocated = segment->end;
+	return io_sync_data(segment->io, segment->fd);
 }
 
 uint64_t segment_room(const struct segment *segment)
@@ -264,7 +280,7 @@ int segment_seal(struct segment *segment, uint64_t last_lsn)
 	int error;
 
 	iov.iov_len = record_encode_head(&record, &site, bytes);
-	error = segment_append(segment, &iov, 1, iov.iov_len);
+	error = segment_append(segment, &iov, 1, iov.iov_len, NULL);
 	if (error)
 		return error;
 	segment->sealed = true;

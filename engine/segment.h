@@ -82,7 +82,7 @@ struct segment *segment_known(struct io *io, int dir_fd,
 			      const struct segment_counts *counts);
 
 /* Reads and decodes a segment file's header, and its size. Results as
- * segment_header_decode, or -EIO, -ENOENT. */
+ * segment_header_decode, or -EIO, -ENOENT. The size comes with -EUCLEAN, too. */
 int segment_probe(struct io *io, int dir_fd, const char *name,
 		  struct segment_header *ret_header, uint64_t *ret_size_bytes);
 
@@ -102,10 +102,17 @@ void segment_unref(struct segment *segment);
 /*
  * Appends bytes that the caller has encoded for segment->end, growing the
  * file's allocation by steps. On failure nothing has changed but bytes beyond
- * the end. Requires the write lock (or sole ownership).
+ * the end: *ret_spoiled (may be NULL) says whether there may be such. Requires
+ * the write lock (or sole ownership).
  */
 int segment_append(struct segment *segment, struct iovec *iov, size_t count,
-		   uint64_t size_bytes);
+		   uint64_t size_bytes, bool *ret_spoiled);
+
+/*
+ * Ends the file at its end, and syncs that: nothing that a failed write left
+ * behind the end can come to light again. An error means that it may.
+ */
+int segment_unspoil(struct segment *segment);
 
 /* The same in two steps, for the one writer of a segment who does not want to
  * hold the write lock during the first; only the second needs it. */

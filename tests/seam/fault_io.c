@@ -42,6 +42,7 @@ static struct verdict decide_locked(struct fault_io *f, enum fault_op op)
 	if (f->candidate_count < first || f->candidate_count - first >= times)
 		return verdict;
 	f->hit_count++;
+	f->hit_ops |= FAULT_OP(op);
 	return (struct verdict){ true, fault->error, fault->limit_bytes };
 }
 
@@ -55,14 +56,54 @@ static struct verdict decide(struct fault_io *f, enum fault_op op)
 	return verdict;
 }
 
+static void count_open(struct fault_io *f, int fd, const char *name)
+{
+	size_t size = strlen(name);
+
+	if (fd < 0)
+		return;
+	mutex_lock(&f->lock);
+	f->open_count++;
+	if (fd < FAULT_IO_FDS_MAX)
+		f->is_log[fd] = size > 4 &&
+				strcmp(name + size - 4, ".seg") == 0;
+	mutex_unlock(&f->lock);
+}
+
+static void count_close(struct fault_io *f)
+{
+	mutex_lock(&f->lock);
+	f->open_count--;
+	mutex_unlock(&f->lock);
+}
+
+static void count_maps(struct fault_io *f, int64_t more)
+{
+	mutex_lock(&f->lock);
+	f->map_count += more;
+	mutex_unlock(&f->lock);
+}
+
+static void note_sync(struct fault_io *f, int fd, bool directory, int error)
+{
+	mutex_lock(&f->lock);
+	if (error && error != -EINTR &&
+	    (directory || (fd < FAULT_IO_FDS_MAX && f->is_log[fd])))
+		f->lost_sync = true;
+	mutex_unlock(&f->lock);
+}
+
 static int fault_open_dir(struct io *io, const char *path)
 {
 	struct fault_io *f = fault_of(io);
 	struct verdict verdict = decide(f, OP_OPEN_DIR);
+	int fd;
 
 	if (verdict.hit)
 		return verdict.error;
-	return f->below->ops->open_dir(f->below, path);
+	fd = f->below->ops->open_dir(f->below, path);
+	count_open(f, fd, "");
+	return fd;
 }
 
 static int fault_make_dir(struct io *io, const char *path)
@@ -79,18 +120,23 @@ static int fault_open(struct io *io, int dir_fd, const char *name, int flags)
 {
 	struct fault_io *f = fault_of(io);
 	struct verdict verdict = decide(f, OP_OPEN);
+	int fd;
 
 	if (verdict.hit)
 		return verdict.error;
-	return f->below->ops->open(f->below, dir_fd, name, flags);
+	fd = f->below->ops->open(f->below, dir_fd, name, flags);
+	count_open(f, fd, name);
+	return fd;
 }
 
 static int fault_close(struct io *io, int fd)
 {
 	struct fault_io *f = fault_of(io);
 	struct verdict verdict = decide(f, OP_CLOSE);
-	int error = f->below->ops->close(f->below, fd);
+	int error;
 
+	count_close(f);
+	error = f->below->ops->close(f->below, fd);
 	return verdict.hit ? verdict.error : error;
 }
 
@@ -147,20 +193,22 @@ static int fault_sync_data(struct io *io, int fd)
 {
 	struct fault_io *f = fault_of(io);
 	struct verdict verdict = decide(f, OP_SYNC_DATA);
+	int error = verdict.hit ? verdict.error :
+				  f->below->ops->sync_data(f->below, fd);
 
-	if (verdict.hit)
-		return verdict.error;
-	return f->below->ops->sync_data(f->below, fd);
+	note_sync(f, fd, false, error);
+	return error;
 }
 
 static int fault_sync_dir(struct io *io, int dir_fd)
 {
 	struct fault_io *f = fault_of(io);
 	struct verdict verdict = decide(f, OP_SYNC_DIR);
+	int error = verdict.hit ? verdict.error :
+				  f->below->ops->sync_dir(f->below, dir_fd);
 
-	if (verdict.hit)
-		return verdict.error;
-	return f->below->ops->sync_dir(f->below, dir_fd);
+	note_sync(f, dir_fd, true, error);
+	return error;
 }
 
 static int fault_truncate(struct io *io, int fd, uint64_t size)
@@ -248,18 +296,23 @@ static int fault_map(struct io *io, int fd, size_t size, void **ret_address)
 {
 	struct fault_io *f = fault_of(io);
 	struct verdict verdict = decide(f, OP_MAP);
+	int error;
 
 	if (verdict.hit)
 		return verdict.error;
-	return f->below->ops->map(f->below, fd, size, ret_address);
+	error = f->below->ops->map(f->below, fd, size, ret_address);
+	count_maps(f, !error);
+	return error;
 }
 
 static int fault_unmap(struct io *io, void *address, size_t size)
 {
 	struct fault_io *f = fault_of(io);
 	struct verdict verdict = decide(f, OP_UNMAP);
-	int error = f->below->ops->unmap(f->below, address, size);
+	int error;
 
+	count_maps(f, -1);
+	error = f->below->ops->unmap(f->below, address, size);
 	return verdict.hit ? verdict.error : error;
 }
 
@@ -318,7 +371,29 @@ void fault_io_arm(struct fault_io *f, const struct fault *fault)
 		f->fault.ops &= TRANSFERS;
 	f->candidate_count = 0;
 	f->hit_count = 0;
+	f->hit_ops = 0;
+	f->lost_sync = false;
 	mutex_unlock(&f->lock);
+}
+
+int64_t fault_io_open_count(struct fault_io *f)
+{
+	int64_t count;
+
+	mutex_lock(&f->lock);
+	count = f->open_count + f->map_count;
+	mutex_unlock(&f->lock);
+	return count;
+}
+
+bool fault_io_lost_sync(struct fault_io *f)
+{
+	bool lost;
+
+	mutex_lock(&f->lock);
+	lost = f->lost_sync;
+	mutex_unlock(&f->lock);
+	return lost;
 }
 
 uint64_t fault_io_hit_count(struct fault_io *f)
@@ -329,6 +404,16 @@ uint64_t fault_io_hit_count(struct fault_io *f)
 	count = f->hit_count;
 	mutex_unlock(&f->lock);
 	return count;
+}
+
+unsigned int fault_io_hit_ops(struct fault_io *f)
+{
+	unsigned int ops;
+
+	mutex_lock(&f->lock);
+	ops = f->hit_ops;
+	mutex_unlock(&f->lock);
+	return ops;
 }
 
 uint64_t fault_io_call_count(struct fault_io *f, unsigned int ops)

@@ -20,6 +20,9 @@
  *
  * Over record_io, not under it, when both are used: then what a failing write
  * did write is recorded. Any number of threads may use it.
+ *
+ * It also keeps account: of descriptors and maps that are not given back, and
+ * of syncs that failed where that must end all writing.
  */
 
 #include "engine/io.h"
@@ -59,6 +62,9 @@ enum fault_op {
 
 #define FAULT_FOR_EVER UINT64_MAX
 
+/* Descriptors beyond are not told apart by name. */
+#define FAULT_IO_FDS_MAX 1024
+
 /*
  * Which calls to hit, and how. EINTR k times is { .error = -EINTR, .times = k
  * }; a disk that filled up is { .ops = FAULT_GROWTH, .error = -ENOSPC, .times
@@ -86,7 +92,14 @@ struct fault_io {
 	struct fault fault;
 	uint64_t candidate_count; /* since arming */
 	uint64_t hit_count;       /* since arming */
+	unsigned int hit_ops;     /* which they were, since arming */
 	uint64_t call_counts[OP_COUNT];
+	int64_t open_count;            /* descriptors not closed */
+	int64_t map_count;             /* mappings not undone */
+	bool is_log[FAULT_IO_FDS_MAX]; /* by descriptor: it is a .seg */
+	/* A sync of a directory or of a .seg failed, not by EINTR: what it
+	 * should have covered may be lost, whatever later syncs say. */
+	bool lost_sync;
 };
 
 /* Disarmed. `below` is borrowed. */
@@ -96,8 +109,16 @@ void fault_io_release(struct fault_io *f);
 /* Replaces the fault, counting from the next call on. NULL disarms. */
 void fault_io_arm(struct fault_io *f, const struct fault *fault);
 
+/* Descriptors and mappings that were opened and not given back. */
+int64_t fault_io_open_count(struct fault_io *f);
+/* Whether a sync that covers the log failed since arming. */
+bool fault_io_lost_sync(struct fault_io *f);
+
 /* Calls that were hit since arming. */
 uint64_t fault_io_hit_count(struct fault_io *f);
+
+/* What kinds of call were hit since arming. */
+unsigned int fault_io_hit_ops(struct fault_io *f);
 
 /* Calls of any of `ops` since init or reset. Hit ones are counted too. */
 uint64_t fault_io_call_count(struct fault_io *f, unsigned int ops);

@@ -487,9 +487,28 @@ static void every_other_error_is_passed_up_unchanged(void **state)
 		error = do_everything(&io.io, &f->dir);
 		if (fault_io_hit_count(&io) == 0)
 			break;
+		/* A directory that could not be synced is no full disk. */
+		if (fault_io_hit_ops(&io) == FAULT_OP(OP_SYNC_DIR) &&
+		    error == -EIO)
+			continue;
 		assert_int_equal(error, -EDQUOT);
 	}
 	assert_true(fault.nth > 15);
+	fault_io_release(&io);
+}
+
+static void a_replacement_whose_name_is_not_synced_is_an_io_error(void **state)
+{
+	struct fixture *f = *state;
+	struct fault fault = { .ops = FAULT_OP(OP_SYNC_DIR), .error = -ENOSPC };
+	struct fault_io io;
+
+	fault_io_init(&io, f->io);
+	fault_io_arm(&io, &fault);
+	assert_int_equal(io_replace_file(&io.io, f->dir.fd, "M",
+					 SLICE_LITERAL("new")),
+			 -EIO);
+	assert_int_equal(fault_io_hit_count(&io), 1);
 	fault_io_release(&io);
 }
 
@@ -666,6 +685,7 @@ int main(void)
 		CASE(disk_space_is_told),
 		CASE(an_interrupted_call_is_made_again),
 		CASE(every_other_error_is_passed_up_unchanged),
+		CASE(a_replacement_whose_name_is_not_synced_is_an_io_error),
 		CASE(short_transfers_are_finished),
 		CASE(a_write_that_takes_nothing_is_eio_not_for_ever),
 		CASE(without_preallocation_the_file_only_grows),
