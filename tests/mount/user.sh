@@ -12,7 +12,7 @@ need fusermount3
 if [ "$(id -u)" -eq 0 ]; then
 	user=nobody
 	as_user() {
-		setpriv --reuid="$(id -u $user)" --regid="$(id -g $user)" \
+		setpriv --reuid="$(id -u "$user")" --regid="$(id -g "$user")" \
 			--clear-groups "$@"
 	}
 	mkdir "$work/dev"
@@ -45,7 +45,8 @@ as_user fusermount3 -u "$mnt"
 wait_closed "$store"
 
 # A signal unmounts for him, too.
-as_user env sh -c 'echo $$ >"$1"; shift; exec "$@" -f' sh "$work/his/pid" \
+# shellcheck disable=SC2016 # for the inner shell
+as_user sh -c 'echo $$ >"$1"; shift; exec "$@" -f' sh "$work/his/pid" \
 	"$work/kvfs" "$store" "$mnt" &
 starter=$!
 i=0
