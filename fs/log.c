@@ -35,8 +35,16 @@ void log_open(enum kv_log_level level)
 
 void log_to_syslog(void)
 {
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
 	openlog("kvfs", LOG_PID, LOG_DAEMON);
 	atomic_store(&log_state.syslog, true);
+	/* Whoever reads what we print must come to its end. Replaced, not
+	 * closed, as another thread may be writing to it. */
+	if (null >= 0 && log_state.fd >= 0)
+		dup3(null, log_state.fd, O_CLOEXEC);
+	if (null >= 0)
+		close(null);
 }
 
 bool log_wants(enum kv_log_level level)

@@ -20,6 +20,11 @@ reader=$!
 start 9>"$work/pipe"
 wait $reader || fail "the daemon keeps descriptors it was given"
 stop
+timeout 60 cat "$work/pipe" >"$work/out" &
+reader=$!
+start >"$work/pipe" 2>&1
+wait $reader || fail "the daemon keeps its standard error"
+stop
 # An empty directory is good enough, and stays as private as it was.
 mkdir -m 750 "$work/empty"
 store=$work/empty
