@@ -26,6 +26,7 @@
 
 /* A sync waits for the disk, and many that wait share one sync. */
 #define WORKER_MAX 16
+#define SEEKER_MAX 2
 #define WORK_QUEUE_MAX 1024
 #define WORK_QUEUE_MAX_BYTES ((size_t)64 << 20)
 
@@ -117,6 +118,9 @@ static int helpers_start(struct mount *mount)
 	error = mount->scratch ? 0 : -ENOMEM;
 	if (!error)
 		error = worker_pool_new(&limits, &mount->workers);
+	limits.thread_max = SEEKER_MAX;
+	if (!error)
+		error = worker_pool_new(&limits, &mount->seekers);
 	if (!error)
 		error = virtual_new(&virtual_settings, &mount->virtual);
 	if (!error)
@@ -197,6 +201,8 @@ static int mount_serve(struct mount *mount, struct fs_options *fs_options,
 	}
 	helpers_stop(mount);
 	session_unmount(mount);
+	/* What they wait for is over at the latest now. */
+	worker_pool_free(mount->seekers);
 	if (mount->fs)
 		close_error = fs_close(mount->fs);
 	if (close_error)

@@ -55,6 +55,7 @@ struct mount {
 	struct fuse_session *session;
 	struct virtual *virtual;
 	struct worker_pool *workers;
+	struct worker_pool *seekers; /* see op_lseek */
 	struct jobs *jobs;
 	struct forgetter *forgetter;
 	uint64_t slow_op_ns; /* 0: none is */
@@ -63,14 +64,16 @@ struct mount {
 
 	/* with locks of their own, or atomic */
 	_Atomic uint64_t device; /* st_dev of the mount; 0: not known */
+	atomic_uint seek_count;  /* tasks of the seekers, not done yet */
 	struct channel channel;
 	struct opstats stats;
 	struct pace paces[OP_COUNT];
 
 	/* the dispatcher's, constant once INIT was answered */
-	bool killpriv_v2; /* clearing set-id bits is left to us */
-	bool initialised; /* INIT was answered */
-	void *scratch;    /* SCRATCH_BYTES, for replies */
+	bool killpriv_v2;        /* clearing set-id bits is left to us */
+	bool kernel_keeps_times; /* of writes: it has a write-back cache */
+	bool initialised;        /* INIT was answered */
+	void *scratch;           /* SCRATCH_BYTES, for replies */
 };
 
 /* Replies up to this size are put together by the dispatcher. */
@@ -115,6 +118,15 @@ void reply_ioctl(const struct request *request, const void *data, size_t size);
 
 /* --- task.c: what may leave the dispatcher --- */
 
+enum task_place {
+	TASK_HERE,   /* in the dispatcher */
+	TASK_PACED,  /* in a worker when this kind was slow lately */
+	TASK_WORKER, /* in a worker */
+	/* In a thread that may wait for the kernel to write what it holds, for
+	 * which it needs dispatcher and workers: so it is neither of them. */
+	TASK_SEEKER,
+};
+
 struct task {
 	struct work work; /* first: they are cast into each other */
 	void (*run)(struct task *task); /* replies */
@@ -129,19 +141,15 @@ struct task {
 	const void *data;       /* in `buffer` */
 	struct fuse_buf buffer; /* mem NULL: none */
 	const char *name;
+	enum task_place place; /* task_start's */
 	bool on_worker;
-};
-
-enum task_place {
-	TASK_HERE,   /* in the dispatcher */
-	TASK_PACED,  /* in a worker when this kind was slow lately */
-	TASK_WORKER, /* in a worker */
 };
 
 /*
  * Runs a task, which is on the caller's stack and copied when it goes to a
  * worker, its name too. Its data must lie in the buffer the request was read
- * into; the worker takes the buffer over.
+ * into; the worker takes the buffer over. One for a seeker that finds no room
+ * is answered with EAGAIN.
  */
 void task_start(struct task *task, enum task_place place);
 /* Memory for a reply of `size` bytes; NULL when there is none. */
@@ -203,6 +211,9 @@ void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int data_only,
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 /* The request in hand, which libfuse does not know. */
 void op_tmpfile(struct mount *mount);
+void op_statx(struct mount *mount);
+/* FUSE_STATX of kernels from 6.6 on; not in the headers of older ones. */
+#define KVFS_FUSE_STATX 52u
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 		 const char *value, size_t size, int flags);

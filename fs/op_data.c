@@ -109,7 +109,9 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 		reply_error(&task.request, -EPERM);
 		return;
 	}
-	if (fi->writepage)
+	/* Without the write-back cache, pages that were changed through a
+	 * mapping come the same way, but then the times are ours. */
+	if (fi->writepage && task.request.mount->kernel_keeps_times)
 		task.flags |= FS_WRITE_CACHED;
 	/* The kernel sets it for root, too, whose writes clear nothing. */
 	if ((channel_write_flags(channel) & FUSE_WRITE_KILL_SUIDGID) &&
@@ -198,13 +200,41 @@ static int seek_virtual(struct mount *mount, uint64_t ino, uint64_t offset,
 	return 0;
 }
 
+/*
+ * Of pages that were written and not passed on yet (through a mapping, or with
+ * the write-back cache on) the core knows nothing: it would call them a hole,
+ * and a copy would lose them. The kernel does not write them before it asks, so
+ * we have it done: making it drop its pages of the file writes the dirty ones.
+ */
+static void seek_run(struct task *task)
+{
+	const struct request *request = &task->request;
+	struct mount *mount = request->mount;
+	uint64_t found = 0;
+	int error;
+
+	if (!mount->options->read_only)
+		fuse_lowlevel_notify_inval_inode(mount->session, request->ino,
+						 (off_t)task->offset, 0);
+	error = fs_seek(mount->fs, request->ino, task->offset, (int)task->flags,
+			&found);
+	if (error)
+		reply_error(request, error);
+	else
+		reply_offset(request, found);
+}
+
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
 	      struct fuse_file_info *fi)
 {
-	struct request request = request_begin(req, OP_LSEEK, ino);
-	struct mount *mount = request.mount;
+	struct task task = {
+		.run = seek_run,
+		.request = request_begin(req, OP_LSEEK, ino),
+		.offset = (uint64_t)offset,
+		.flags = (unsigned int)whence,
+	};
 	uint64_t found = 0;
-	int error;
+	int error = 0;
 
 	(void)fi;
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
@@ -212,15 +242,14 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
 	else if (offset < 0)
 		error = -ENXIO;
 	else if (virtual_is_node(ino))
-		error = seek_virtual(mount, ino, (uint64_t)offset, whence,
-				     &found);
+		error = seek_virtual(task.request.mount, ino, (uint64_t)offset,
+				     whence, &found);
 	else
-		error = fs_seek(mount->fs, ino, (uint64_t)offset, whence,
-				&found);
+		task_start(&task, TASK_SEEKER);
 	if (error)
-		reply_error(&request, error);
-	else
-		reply_offset(&request, found);
+		reply_error(&task.request, error);
+	else if (virtual_is_node(ino))
+		reply_offset(&task.request, found);
 }
 
 static void copy_range_run(struct task *task)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What is about the whole mount: INIT, statfs, the ioctls of fs/ioctl.h, and
- * O_TMPFILE, which libfuse 3.14 does not know.
+ * What is about the whole mount: INIT, statfs, the ioctls of fs/ioctl.h.
  */
 
 #include <errno.h>
@@ -51,7 +50,8 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	if (want(conn, FUSE_CAP_POSIX_ACL))
 		want(conn, FUSE_CAP_DONT_MASK);
 	if (mount->options->writeback)
-		want(conn, FUSE_CAP_WRITEBACK_CACHE);
+		mount->kernel_keeps_times =
+			want(conn, FUSE_CAP_WRITEBACK_CACHE);
 
 	want(conn, FUSE_CAP_PARALLEL_DIROPS);
 	channel_want(channel, FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2);

@@ -126,8 +126,10 @@ static int fail(struct options_error *ret_error, int error, const char *what,
 			said += size;
 	}
 	size = strcspn(said, "\n");
-	snprintf(ret_error->text, sizeof(ret_error->text), "%s%.*s", what,
-		 (int)size, said);
+	/* What does not fit is left out. */
+	if (snprintf(ret_error->text, sizeof(ret_error->text), "%s%.*s", what,
+		     (int)size, said) < 0)
+		ret_error->text[0] = 0;
 	return error;
 }
 
@@ -408,17 +410,20 @@ static void process(struct mount *mount)
 
 	if (header && header->opcode == FUSE_TMPFILE && mount->initialised)
 		op_tmpfile(mount);
+	else if (header && header->opcode == KVFS_FUSE_STATX &&
+		 mount->initialised)
+		op_statx(mount);
 	else
 		fuse_session_process_buf(mount->session,
 					 channel_buffer(&mount->channel));
 }
 
-static bool request_waits(const struct mount *mount)
+static bool request_waits(const struct mount *mount, int timeout_ms)
 {
 	struct pollfd device = { .fd = fuse_session_fd(mount->session),
 				 .events = POLLIN };
 
-	return poll(&device, 1, 0) == 1;
+	return poll(&device, 1, timeout_ms) == 1;
 }
 
 /*
@@ -429,10 +434,15 @@ static bool must_go_on(const struct mount *mount, uint64_t until_ns)
 {
 	if (time_now_ns() >= until_ns)
 		return false;
-	if (request_waits(mount))
+	if (request_waits(mount, 0))
 		return true;
 	worker_drain(mount->workers);
-	return request_waits(mount);
+	/* A seeker may wait for the answer to a request that is on its way. */
+	while (atomic_load(&mount->seek_count) && time_now_ns() < until_ns) {
+		if (request_waits(mount, WAKE_INTERVAL_MS))
+			return true;
+	}
+	return request_waits(mount, 0);
 }
 
 static bool may_go_on(struct stopper *stopper, uint64_t *until_ns)

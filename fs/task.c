@@ -8,9 +8,11 @@
  * others wait for the dispatcher. The average is a decaying one, kept for
  * tasks of either place, and has hysteresis.
  *
- * Invariant: a task that could not be given to a worker is run here.
+ * Invariant: a task that could not be given to a worker is run here, but for
+ * those of the seekers, which could wait for the dispatcher itself.
  */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,17 +53,22 @@ static void task_run(struct task *task)
 static void run_on_worker(struct work *work)
 {
 	struct task *task = (struct task *)work;
+	struct mount *mount = task->request.mount;
+	bool is_seek = task->place == TASK_SEEKER;
 
 	task_run(task);
+	if (is_seek)
+		atomic_fetch_sub(&mount->seek_count, 1);
 	if (task->buffer.mem)
-		channel_buffer_put(&task->request.mount->channel,
-				   &task->buffer);
+		channel_buffer_put(&mount->channel, &task->buffer);
 	free(task);
 }
 
 static bool submit(const struct task *task)
 {
 	struct mount *mount = task->request.mount;
+	struct worker_pool *pool = task->place == TASK_SEEKER ? mount->seekers :
+								mount->workers;
 	size_t name_size = task->name ? strlen(task->name) + 1 : 0;
 	struct task *copy = malloc(sizeof(*copy) + name_size);
 
@@ -83,12 +90,23 @@ static bool submit(const struct task *task)
 	 * it is taken before; and given back when it does not come to that. */
 	if (task->data)
 		channel_buffer_take(&mount->channel);
-	if (worker_submit(mount->workers, &copy->work))
+	if (worker_submit(pool, &copy->work))
 		return true;
 	if (task->data)
 		channel_buffer_untake(&mount->channel);
 	free(copy);
 	return false;
+}
+
+static void seek_start(struct task *task)
+{
+	struct mount *mount = task->request.mount;
+
+	atomic_fetch_add(&mount->seek_count, 1);
+	if (submit(task))
+		return;
+	atomic_fetch_sub(&mount->seek_count, 1);
+	reply_error(&task->request, -EAGAIN);
 }
 
 void task_start(struct task *task, enum task_place place)
@@ -97,6 +115,11 @@ void task_start(struct task *task, enum task_place place)
 
 	task->on_worker = false;
 	task->buffer.mem = NULL;
+	task->place = place;
+	if (place == TASK_SEEKER) {
+		seek_start(task);
+		return;
+	}
 	if (place == TASK_PACED &&
 	    pace_is_slow(&request->mount->paces[request->op]))
 		place = TASK_WORKER;

@@ -72,6 +72,24 @@ os.truncate("t", 1 << 40)
 assert os.pread(fd, 10, (1 << 40) - 3) == b"\0\0\0"
 END
 
+# The time of birth stays; kernels before 6.6 do not ask for it.
+birth=$(stat -c %W "$mnt/file")
+if [ "$birth" != 0 ]; then
+	[ "$birth" -ge "$(stat -c %Y "$store/LOCK")" ] ||
+		fail "born before the store: $birth"
+	was=$(stat -c %w "$mnt/file")
+	echo more >>"$mnt/file"
+	touch "$mnt/file"
+	chmod 600 "$mnt/file"
+	drop_caches
+	is "$(stat -c %w "$mnt/file")" "$was" "time of birth"
+	is "$(stat -c '%a %s' "$mnt/file")" "600 5" "asked with it"
+	[ "$(stat -c %W "$mnt/.stats")" -ge "$birth" ] ||
+		fail "birth of a virtual file"
+else
+	[ "$(uname -r | cut -d. -f1)" -le 6 ] || fail "no time of birth"
+fi
+
 if [ "$(id -u)" -eq 0 ]; then
 	chown 1000:1001 "$mnt/file"
 	is "$(stat -c %u:%g "$mnt/file")" 1000:1001 "owner"

@@ -75,6 +75,32 @@ os.pwrite(f, b"world", 50000)
 assert m[50000:50005] == b"world"
 m.close()
 
+# Changing a mapping changes the times, as a write does.
+os.utime("map", ns=(1, 1))
+ctime = os.stat("map").st_ctime_ns
+m = mmap.mmap(f, 100000)
+m[0:1] = b"x"
+m.flush()
+m.close()
+assert os.stat("map").st_mtime_ns > 1
+assert os.stat("map").st_ctime_ns >= ctime
+
+# What is written is no hole, though the kernel still holds it: neither from a
+# write nor from a mapping. A copy that looks for holes would lose it.
+holes = os.open("holes", os.O_CREAT | os.O_RDWR)
+os.ftruncate(holes, 10 << 20)
+os.pwrite(holes, b"written", 3 << 20)
+found = os.lseek(holes, 0, os.SEEK_DATA)
+assert 2 << 20 < found <= 3 << 20, found
+assert os.lseek(holes, 3 << 20, os.SEEK_HOLE) <= 4 << 20
+m = mmap.mmap(holes, 10 << 20)
+m[6 << 20:(6 << 20) + 6] = b"mapped"
+found = os.lseek(holes, 4 << 20, os.SEEK_DATA)
+assert 5 << 20 < found <= 6 << 20, found
+assert os.lseek(holes, 0, os.SEEK_HOLE) == 0
+fails(errno.ENXIO, os.lseek, holes, 8 << 20, os.SEEK_DATA)
+m.close()
+
 fails(errno.EBADF, os.write, d, b"x")
 fails(errno.EISDIR, os.read, os.open(".", os.O_RDONLY), 1)
 END
