@@ -19,7 +19,10 @@
 #include "fs/channel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
+#include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -30,10 +33,19 @@
 /* From this version on libfuse sends all flags it knows. */
 #define LIBFUSE_COMPLETE 317
 
+/* Those that we may run on. */
+static long processor_count(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+}
+
 void channel_init(struct channel *channel)
 {
 	*channel = (struct channel){ .amends_init = fuse_version() <
 						    LIBFUSE_COMPLETE };
+	spin_init(&channel->spin, processor_count());
 	mutex_init(&channel->lock);
 }
 
@@ -118,9 +130,14 @@ int channel_install(struct channel *channel, struct fuse_session *session)
 		.writev = channel_writev,
 	};
 
+	int fd = fuse_session_fd(session);
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK))
+		return -errno;
 	if (!channel->amends_init)
 		return 0;
-	return fuse_session_custom_io(session, &io, fuse_session_fd(session));
+	return fuse_session_custom_io(session, &io, fd);
 }
 
 bool channel_offers(const struct channel *channel, uint64_t flags)
@@ -135,6 +152,42 @@ void channel_want(struct channel *channel, uint64_t flags)
 
 /* --- requests --- */
 
+static int device_wait(struct fuse_session *session)
+{
+	struct pollfd device = { .fd = fuse_session_fd(session),
+				 .events = POLLIN };
+
+	return poll(&device, 1, -1) < 0 ? -errno : 0;
+}
+
+static int receive(struct channel *channel, struct fuse_session *session)
+{
+	bool spins = spin_is_wanted(&channel->spin);
+	uint64_t begin_ns = time_now_ns();
+	uint64_t now_ns = begin_ns;
+	int got;
+
+	for (;;) {
+		/* libfuse allocates a buffer when there is none. */
+		got = fuse_session_receive_buf(session, &channel->buffer);
+		if (got != -EAGAIN)
+			break;
+		now_ns = time_now_ns();
+		if (spins && now_ns - begin_ns < SPIN_NS)
+			continue;
+		got = device_wait(session);
+		if (got)
+			return got;
+		now_ns = time_now_ns();
+	}
+	if (got > 0) {
+		spin_learn(&channel->spin, now_ns - begin_ns,
+			   now_ns - channel->received_ns);
+		channel->received_ns = now_ns;
+	}
+	return got;
+}
+
 int channel_receive(struct channel *channel, struct fuse_session *session)
 {
 	if (channel->taken) {
@@ -146,8 +199,7 @@ int channel_receive(struct channel *channel, struct fuse_session *session)
 				channel->spare[--channel->spare_count];
 		mutex_unlock(&channel->lock);
 	}
-	/* libfuse allocates when there is none. */
-	return fuse_session_receive_buf(session, &channel->buffer);
+	return receive(channel, session);
 }
 
 const struct fuse_in_header *channel_header(const struct channel *channel)

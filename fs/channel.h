@@ -8,6 +8,7 @@
  *   (HANDLE_KILLPRIV_V2, PARALLEL_DIROPS); from libfuse 3.17 on this does
  *   nothing, as that sends them itself;
  * - what requests say and libfuse does not pass on (flags of a write);
+ * - waiting for requests: awake for a moment, while they come in a stream;
  * - the buffers that requests are read into, which a worker may take over with
  *   the data of a write in them, so that nothing is copied.
  */
@@ -21,6 +22,7 @@
 #include <stdint.h>
 
 #include "engine/lock.h"
+#include "fs/spin.h"
 
 /* So many unused buffers, of 1 MiB each, are kept; more are freed. */
 #define CHANNEL_SPARE_MAX 8u
@@ -33,6 +35,8 @@ struct channel {
 	uint64_t init_unique;   /* of the INIT that waits for its reply, or 0 */
 	uint64_t init_offered;  /* FUSE_* of linux/fuse.h, by the kernel */
 	uint64_t init_wanted;   /* to be added to the reply if offered */
+	struct spin spin;
+	uint64_t received_ns; /* when the last request was */
 
 	struct mutex lock;
 	/* guarded by lock */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Whether to wait for the next request awake. A thread that sleeps is woken
+ * some 5 to 50 us after the request has come, which is more than most requests
+ * take; one that stays awake takes it at once, but keeps a processor from
+ * others, maybe from the very program that would send it. No rule tells which
+ * counts for more, so it is tried: while requests come in a stream, now and
+ * then a window of them is waited for the other way, and the time that a
+ * request takes from one to the next is compared.
+ *
+ *	windows   a a a a a a a A | b | a a a a a ...
+ *	compared                A   b     b faster, again and again: change
+ *
+ * Pure functions of the times they are given; used by one thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Awake for so long at most, each time. */
+#define SPIN_NS 20000u
+
+struct spin {
+	bool possible; /* there is another processor */
+	/* how long requests let us wait: a decaying average */
+	uint64_t gap_ns;
+	/* the window */
+	bool spins;
+	unsigned int request_count;
+	uint64_t time_ns;
+	/* those before */
+	unsigned int window_count;
+	uint64_t previous_ns;
+	/* time with spinning, in 1024ths of that without: decaying average */
+	uint32_t ratio;
+};
+
+void spin_init(struct spin *spin, long processor_count);
+/* Stay awake for the next request? */
+bool spin_is_wanted(const struct spin *spin);
+/* A request came: for gap_ns of the cycle_ns since the one before there was
+ * nothing to do. */
+void spin_learn(struct spin *spin, uint64_t gap_ns, uint64_t cycle_ns);
