@@ -327,6 +327,17 @@ static int file_new(struct apply *apply, const struct step *step,
 			    ret_inode);
 }
 
+static int attributes_set(struct txn *txn, const struct fs_change *change,
+			  struct inode *inode)
+{
+	if (change->has_mtime)
+		inode->mtime = change->mtime;
+	if (!change->has_mode)
+		return 0;
+	inode->mode = S_IFREG | (change->mode & 0777u);
+	return acl_follow_mode(txn, inode);
+}
+
 static int step_put(struct apply *apply, struct step *step, struct inode *dir)
 {
 	struct fs_change *change = step->change;
@@ -344,6 +355,8 @@ static int step_put(struct apply *apply, struct step *step, struct inode *dir)
 		error = dir_next_cookie(dir, &dentry.cookie);
 	if (!error && change->value.size)
 		error = data_write(txn, &inode, 0, change->value);
+	if (!error)
+		error = attributes_set(txn, change, &inode);
 	if (error)
 		return error;
 	dentry.ino = inode.ino;

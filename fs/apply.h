@@ -21,6 +21,10 @@ struct fs_change {
 	uint64_t parent;
 	struct slice name;
 	struct slice value; /* of PUT; borrowed */
+	/* Of PUT: permission bits and mtime other than they would be. */
+	bool has_mode, has_mtime;
+	uint32_t mode;
+	struct timespec mtime;
 	/* Outputs of a successful fs_apply(): the inode that the name led to
 	 * (0: none). Call fs_forget() for it as after fs_unlink(). */
 	uint64_t ret_old_ino;

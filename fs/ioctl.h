@@ -61,6 +61,12 @@ struct kvfs_job_problem {
 	char what[KVFS_PROBLEM_WHAT_MAX]; /* a sentence */
 };
 
+/* What became of a batch. */
+struct kvfs_apply_result {
+	int32_t error;   /* 0, or a negative errno: nothing was changed */
+	uint32_t failed; /* the change it is about; their count: none */
+};
+
 #define KVFS_IOC_PROTOCOL 1u
 
 #define KVFS_IOC_INFO _IOR('k', 0x40, struct kvfs_info)
@@ -74,3 +80,8 @@ struct kvfs_job_problem {
 #define KVFS_IOC_JOB_PROBLEM _IOWR('k', 0x45, struct kvfs_job_problem)
 /* Asks the running job to stop; its result is then -ECANCELED. */
 #define KVFS_IOC_JOB_CANCEL _IO('k', 0x46)
+/*
+ * Applies the batch of changes that the file it is called on contains
+ * (fs/apply_file.h): all of them or none, whoever has right to the directories.
+ */
+#define KVFS_IOC_APPLY _IOR('k', 0x47, struct kvfs_apply_result)

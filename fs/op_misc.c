@@ -12,6 +12,7 @@
 
 #include "fs/log.h"
 #include "fs/mount.h"
+#include "fs/op_apply.h"
 
 /* Reads ahead of readers, so many at a time. */
 #define BACKGROUND_MAX 64
@@ -195,6 +196,9 @@ void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg,
 	case KVFS_IOC_JOB_CANCEL:
 		jobs_cancel(request->mount->jobs);
 		reply_done(request, 0);
+		break;
+	case KVFS_IOC_APPLY:
+		op_apply(&task);
 		break;
 	default:
 		reply_error(request, -ENOTTY);

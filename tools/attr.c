@@ -97,9 +97,19 @@ static int append_key_line(struct buf *buf, struct slice key)
 	return r ? r : buf_append(buf, "\n", 1);
 }
 
+char *attr_version(char dst[static ATTR_VERSION_SIZE],
+		   const struct fs_attr *attr)
+{
+	snprintf(dst, ATTR_VERSION_SIZE, "%" PRIx64 "-%jx.%08lx-%" PRIx64,
+		 attr->ino, (uintmax_t)attr->ctime.tv_sec,
+		 (unsigned long)attr->ctime.tv_nsec, attr->size_bytes);
+	return dst;
+}
+
 int attr_append_lines(struct buf *buf, struct slice key,
 		      const struct fs_attr *attr)
 {
+	char version[ATTR_VERSION_SIZE];
 	int r = append_key_line(buf, key);
 
 	if (r == 0)
@@ -115,6 +125,9 @@ int attr_append_lines(struct buf *buf, struct slice key,
 				  "\ngid %" PRIu32 "\n",
 				  attr->ino, attr->mode & 07777, attr->nlink,
 				  attr->uid, attr->gid);
+	if (r == 0)
+		r = append_format(buf, "version %s\n",
+				  attr_version(version, attr));
 	return r ? r : append_times(buf, attr);
 }
 
@@ -131,8 +144,10 @@ int attr_append_json(struct buf *buf, struct slice key,
 		     const struct fs_attr *attr)
 {
 	const char *type = attr_type(attr->mode);
-	char mode[8];
+	char mode[8], version[ATTR_VERSION_SIZE];
 	int r;
+
+	attr_version(version, attr);
 
 	snprintf(mode, sizeof(mode), "%04o", attr->mode & 07777u);
 	r = buf_append(buf, "{", 1);
@@ -154,6 +169,9 @@ int attr_append_json(struct buf *buf, struct slice key,
 		r = json_append_number(buf, "uid", attr->uid);
 	if (r == 0)
 		r = json_append_number(buf, "gid", attr->gid);
+	if (r == 0)
+		r = json_append_text(buf, "version",
+				     slice_of(version, strlen(version)));
 	if (r == 0)
 		r = json_append_time(buf, "atime", &attr->atime);
 	if (r == 0)

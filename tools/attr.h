@@ -22,3 +22,13 @@ int attr_append_columns(struct buf *buf, const struct fs_attr *attr);
 
 /* "file", "directory", "symlink", "fifo", "socket", "block", "char". */
 const char *attr_type(uint32_t mode);
+
+/*
+ * The version of a file: a text that differs from what it was before whenever
+ * the file was changed or replaced since. kvctl's changes always show; what a
+ * program writes into a file shows to the resolution of the kernel's clock.
+ * Returns dst.
+ */
+#define ATTR_VERSION_SIZE 64
+char *attr_version(char dst[static ATTR_VERSION_SIZE],
+		   const struct fs_attr *attr);

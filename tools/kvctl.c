@@ -21,7 +21,7 @@
 
 /* clang-format off */
 const struct command *const kvctl_commands[] = {
-	&command_get, &command_set, &command_delete, &command_list,
+	&command_get, &command_set, &command_append, &command_delete, &command_list,
 	&command_exists, &command_stat, &command_incr, &command_cas,
 	&command_create, &command_stats, &command_health, &command_compact,
 	&command_check, &command_umount, &command_version, &command_help, NULL,

@@ -82,7 +82,7 @@ extern const struct command command_get, command_set, command_delete;
 extern const struct command command_list, command_exists, command_stat;
 extern const struct command command_stats, command_compact, command_check;
 extern const struct command command_health, command_incr, command_cas;
-extern const struct command command_create;
+extern const struct command command_create, command_append;
 extern const struct command command_umount, command_version, command_help;
 
 /* Writes the overview, or a command's help, to stdout. */

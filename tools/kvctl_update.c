@@ -75,7 +75,7 @@ static int update_write(struct invocation *inv, struct update *update,
 		target_draft_cancel(inv->target, &draft);
 		return r;
 	}
-	return target_draft_commit(inv->target, &draft);
+	return target_draft_commit(inv->target, &draft, 0);
 }
 
 /* Appends the value up to `max` bytes. -EFBIG: there are more. */

@@ -189,7 +189,7 @@ int target_list(struct target *target, const struct target_dir *dir,
 }
 
 /* What a mount shows by itself: as keys they could never be seen there. */
-static bool is_reserved(const struct target_dir *dir, const char *name)
+bool target_is_reserved(const struct target_dir *dir, const char *name)
 {
 	return dir->ino == FS_ROOT_INO &&
 	       (strcmp(name, ".stats") == 0 || strcmp(name, ".kvfs") == 0);
@@ -198,7 +198,7 @@ static bool is_reserved(const struct target_dir *dir, const char *name)
 int target_make_dir(struct target *target, const struct target_dir *dir,
 		    const char *name, uint32_t mode)
 {
-	if (is_reserved(dir, name))
+	if (target_is_reserved(dir, name))
 		return -EPERM;
 	return target->ops->make_dir(target, dir, name, mode);
 }
@@ -223,7 +223,11 @@ int target_read_link(struct target *target, const struct target_dir *dir,
 
 int target_lock(struct target *target, struct target_dir *dir)
 {
-	return target->ops->lock(target, dir);
+	int r = dir->locked ? 0 : target->ops->lock(target, dir);
+
+	if (r == 0)
+		dir->locked = true;
+	return r;
 }
 
 /* --- places --- */
@@ -328,13 +332,17 @@ static uint32_t mask_mode(uint32_t mode)
 int target_draft_begin(struct target *target, const struct target_place *place,
 		       bool replace, struct target_draft *ret_draft)
 {
-	struct target_draft draft = { .place = place, .fd = -1 };
+	struct target_draft draft = {
+		.place = place,
+		.replace = replace,
+		.fd = -1,
+	};
 	bool inherit = replace && S_ISREG(place->attr.mode);
 	int r;
 
 	if (replace && S_ISDIR(place->attr.mode))
 		return -EISDIR;
-	if (is_reserved(&place->dir, place->name))
+	if (target_is_reserved(&place->dir, place->name))
 		return -EPERM;
 	r = draft_set_name(&draft);
 	if (r)
@@ -372,7 +380,8 @@ int target_draft_append(struct target *target, struct target_draft *draft,
 	return 0;
 }
 
-int target_draft_commit(struct target *target, struct target_draft *draft)
+int target_draft_commit(struct target *target, struct target_draft *draft,
+			unsigned int flags)
 {
 	struct target_place now = *draft->place;
 	int r;
@@ -381,9 +390,12 @@ int target_draft_commit(struct target *target, struct target_draft *draft)
 	r = target_lookup(target, &now.dir, now.name, &now.attr);
 	if (r == 0 && S_ISDIR(now.attr.mode))
 		r = -EISDIR;
+	if (r == 0 && (flags & TARGET_NO_REPLACE))
+		r = -EEXIST;
 	if (r >= 0)
 		r = target->ops->draft_publish(target, draft, now.name,
-					       r == 0 ? now.attr.ino : 0);
+					       r == 0 ? now.attr.ino : 0,
+					       flags);
 	if (r)
 		target->ops->draft_drop(target, draft);
 	target->ops->draft_end(target, draft);
@@ -394,6 +406,25 @@ void target_draft_cancel(struct target *target, struct target_draft *draft)
 {
 	target->ops->draft_drop(target, draft);
 	target->ops->draft_end(target, draft);
+}
+
+int target_append(struct target *target, const struct target_place *place,
+		  const void *src, size_t size)
+{
+	assert(size <= TARGET_CHUNK_BYTES);
+	if (S_ISDIR(place->attr.mode))
+		return -EISDIR;
+	if (!S_ISREG(place->attr.mode))
+		return -EINVAL;
+	return target->ops->append(target, place, src, size);
+}
+
+int target_apply(struct target *target, struct fs_change *changes, size_t count,
+		 size_t *ret_failed)
+{
+	*ret_failed = count;
+	return count ? target->ops->apply(target, changes, count, ret_failed) :
+		       0;
 }
 
 /* --- the whole store --- */

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "engine/buf.h"
+#include "fs/apply.h"
 #include "fs/fs.h"
 #include "tools/key.h"
 #include "tools/page.h"
@@ -58,6 +59,7 @@ int target_sync(struct target *target);
 struct target_dir {
 	uint64_t ino;
 	int fd; /* of a mount; -1: none */
+	bool locked;
 };
 
 int target_root(struct target *target, struct target_dir *ret_dir);
@@ -103,7 +105,8 @@ int target_read_link(struct target *target, const struct target_dir *dir,
 
 /*
  * Shuts out other kvctls from changing names in this directory until it is
- * left. Programs that work on a mount by themselves do not look at it.
+ * left. Programs that work on a mount by themselves do not look at it. One that
+ * is locked stays so.
  */
 int target_lock(struct target *target, struct target_dir *dir);
 
@@ -156,10 +159,22 @@ void target_file_close(struct target *target, struct target_file *file);
  */
 struct target_draft {
 	const struct target_place *place; /* borrowed */
-	uint64_t ino;
+	bool replace;
+	uint64_t ino; /* of the temporary file; 0: none yet */
 	uint64_t size_bytes;
 	int fd;
 	char name[48];
+	struct buf bytes; /* of a store: the value while it is small */
+	struct target_attributes {
+		bool has_mode, has_mtime;
+		uint32_t mode;
+		struct timespec mtime;
+	} attributes; /* to be given to the file; may be set until the commit */
+};
+
+enum target_commit_flags {
+	/* -EEXIST when the place is taken by then. */
+	TARGET_NO_REPLACE = 1u << 0,
 };
 
 /* `replace`: the place is taken (its attr is valid). -EISDIR, -EPERM for what a
@@ -169,8 +184,27 @@ int target_draft_begin(struct target *target, const struct target_place *place,
 int target_draft_append(struct target *target, struct target_draft *draft,
 			const void *src, size_t size);
 /* Ends the draft, as does target_draft_cancel(); on failure nothing changed. */
-int target_draft_commit(struct target *target, struct target_draft *draft);
+int target_draft_commit(struct target *target, struct target_draft *draft,
+			unsigned int flags);
 void target_draft_cancel(struct target *target, struct target_draft *draft);
+
+/*
+ * Adds bytes to the end of the regular file in a place, at most
+ * TARGET_CHUNK_BYTES: in one step on a store that is not mounted. -EISDIR,
+ * -EINVAL.
+ */
+int target_append(struct target *target, const struct target_place *place,
+		  const void *src, size_t size);
+
+/*
+ * All changes in one step, as fs_apply(). -EPERM or -ENOTTY also when this
+ * mount does not take a batch from this user: then do them one by one.
+ */
+int target_apply(struct target *target, struct fs_change *changes, size_t count,
+		 size_t *ret_failed);
+
+/* Whether a mount shows this name by itself, so that it cannot be a key. */
+bool target_is_reserved(const struct target_dir *dir, const char *name);
 
 /* --- the whole store --- */
 

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -20,6 +21,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "fs/apply_file.h"
 #include "fs/ioctl.h"
 #include "tools/target_ops.h"
 
@@ -407,11 +409,26 @@ static int mount_draft_append(struct target *target, struct target_draft *draft,
 	return 0;
 }
 
+static int draft_attributes_set(const struct target_draft *draft)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+				     draft->attributes.mtime };
+
+	if (draft->attributes.has_mode &&
+	    fchmod(draft->fd, draft->attributes.mode & 0777))
+		return -errno;
+	if (draft->attributes.has_mtime && futimens(draft->fd, times))
+		return -errno;
+	return 0;
+}
+
 static int mount_draft_publish(struct target *target,
 			       struct target_draft *draft, const char *name,
-			       uint64_t replaced)
+			       uint64_t replaced, unsigned int flags)
 {
+	unsigned int how = flags & TARGET_NO_REPLACE ? RENAME_NOREPLACE : 0;
 	int dir = draft->place->dir.fd;
+	int r;
 
 	(void)target;
 	(void)replaced;
@@ -425,7 +442,10 @@ static int mount_draft_publish(struct target *target,
 				    SYNC_FILE_RANGE_WRITE |
 				    SYNC_FILE_RANGE_WAIT_AFTER))
 		return -errno;
-	if (renameat(dir, draft->name, dir, name))
+	r = draft_attributes_set(draft);
+	if (r)
+		return r;
+	if (renameat2(dir, draft->name, dir, name, how))
 		return -errno;
 	return 0;
 }
@@ -440,6 +460,110 @@ static void mount_draft_end(struct target *target, struct target_draft *draft)
 {
 	(void)target;
 	close(draft->fd);
+}
+
+static int mount_append(struct target *target, const struct target_place *place,
+			const void *src, size_t size)
+{
+	const char *at = src;
+	ssize_t wrote;
+	int fd, r = 0;
+
+	fd = openat(place->dir.fd, place->name,
+		    O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while (r == 0 && size) {
+		wrote = write(fd, at, size);
+		if (wrote < 0 && errno != EINTR)
+			r = -errno;
+		if (wrote <= 0)
+			continue;
+		at += wrote;
+		size -= (size_t)wrote;
+	}
+	mount_of(target)->changed = true;
+	if (close(fd) && r == 0)
+		r = -errno;
+	return r;
+}
+
+/* --- batches --- */
+
+static int fd_write(int fd, struct slice bytes)
+{
+	const char *at = bytes.data;
+	size_t left = bytes.size;
+	ssize_t wrote;
+
+	while (left) {
+		wrote = write(fd, at, left);
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote < 0)
+			return -errno;
+		at += wrote;
+		left -= (size_t)wrote;
+	}
+	return sync_file_range(fd, 0, 0,
+			       SYNC_FILE_RANGE_WAIT_BEFORE |
+				       SYNC_FILE_RANGE_WRITE |
+				       SYNC_FILE_RANGE_WAIT_AFTER) ?
+		       -errno :
+		       0;
+}
+
+/* A file that is gone when it is closed. */
+static int nameless_file(int dir_fd)
+{
+	static const char name[] = ".kvctl-batch";
+	int fd = openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd < 0 ? -errno : fd;
+	fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	(void)unlinkat(dir_fd, name, 0);
+	return fd;
+}
+
+static int batch_send(int fd, struct slice bytes,
+		      struct kvfs_apply_result *ret_result)
+{
+	int r = fd_write(fd, bytes);
+
+	if (r == 0 && ioctl(fd, KVFS_IOC_APPLY, ret_result))
+		r = -errno;
+	return r;
+}
+
+static int mount_apply(struct target *target, struct fs_change *changes,
+		       size_t count, size_t *ret_failed)
+{
+	struct target_mount *mount = mount_of(target);
+	struct kvfs_apply_result result = { 0 };
+	struct buf bytes = { 0 };
+	mode_t mask = umask(0);
+	int fd = -1, r;
+
+	umask(mask);
+	/* Who may not ask is told so before anything is written. */
+	if (ioctl(mount->root_fd, KVFS_IOC_INFO, &(struct kvfs_info){ 0 }))
+		return -errno;
+	r = apply_file_encode(&bytes, mask, changes, count);
+	if (r == 0) {
+		fd = nameless_file(mount->root_fd);
+		r = fd < 0 ? fd : batch_send(fd, buf_slice(&bytes), &result);
+	}
+	if (fd >= 0)
+		close(fd);
+	buf_release(&bytes);
+	if (r)
+		return r;
+	*ret_failed = result.failed;
+	mount->changed = true;
+	return result.error;
 }
 
 /* --- the whole store --- */
@@ -503,6 +627,8 @@ static const struct target_ops mount_ops = {
 	.draft_publish = mount_draft_publish,
 	.draft_drop = mount_draft_drop,
 	.draft_end = mount_draft_end,
+	.append = mount_append,
+	.apply = mount_apply,
 	.report = mount_report,
 	.compact = mount_compact,
 	.check = mount_check,

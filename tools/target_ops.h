@@ -49,9 +49,15 @@ struct target_ops {
 			    const void *src, size_t size);
 	/* Renames over `name`, which is inode `replaced` (0: none). */
 	int (*draft_publish)(struct target *target, struct target_draft *draft,
-			     const char *name, uint64_t replaced);
+			     const char *name, uint64_t replaced,
+			     unsigned int flags);
 	void (*draft_drop)(struct target *target, struct target_draft *draft);
 	void (*draft_end)(struct target *target, struct target_draft *draft);
+
+	int (*append)(struct target *target, const struct target_place *place,
+		      const void *src, size_t size);
+	int (*apply)(struct target *target, struct fs_change *changes,
+		     size_t count, size_t *ret_failed);
 
 	int (*report)(struct target *target, enum target_report kind,
 		      struct buf *ret_text);

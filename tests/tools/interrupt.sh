@@ -12,18 +12,16 @@ interrupted() {
 	[ "$(cat "$work/err")" = 'kvctl: interrupted' ] || fail 'not one line'
 }
 
-# A draft is there: the first part is in the log.
-draft_exists() {
-	grep -qaF 'the first part' "$store"/*.seg
+# began PID: it has the store, or the mount, open.
+began() {
+	find "/proc/$1/fd" -lname "$store/LOCK" -o -lname "$target" |
+		grep -q .
 }
 
-# A delete of k has begun: k is gone, or who deletes has the store.
-delete_began() {
-	if [ "$mode" = mount ]; then
-		[ ! -e "$target/k" ]
-	else
-		grep -q ":$(stat -c %i "$store/LOCK") " /proc/locks
-	fi
+# A draft is there: on a mount the first part is in the log.
+draft_exists() {
+	began "$1" || return 1
+	[ "$mode" = store ] || grep -qaF 'the first part' "$store"/*.seg
 }
 
 body() {
@@ -34,7 +32,7 @@ body() {
 	pid=$!
 	exec 3>"$work/pipe"
 	printf 'the first part' >&3
-	until draft_exists; do
+	until draft_exists "$pid"; do
 		kill -0 "$pid" || fail 'it ended'
 	done
 	kill -TERM "$pid"
@@ -48,12 +46,14 @@ body() {
 	pid=$!
 	exec 3>"$work/pipe"
 	echo k >&3
-	until delete_began; do
+	until began "$pid"; do
 		kill -0 "$pid" || fail 'it ended'
 	done
 	kill -TERM "$pid"
 	interrupted "$pid"
 	exec 3>&-
+	# What had been gathered was not done.
+	value_is k old
 }
 
 on_both body

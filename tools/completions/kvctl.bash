@@ -18,7 +18,8 @@ _kvctl_keys() {
 _kvctl_options() {
 	case $1 in
 	get | exists) echo '--null -0' ;;
-	set) echo '--file -f' ;;
+	set) echo '--file -f --if-absent --if-version' ;;
+	append) echo '--file -f' ;;
 	delete) echo '--recursive -r --null -0' ;;
 	list) echo '--prefix -p --from --after --to --limit -n --long -l
 		--json -j --directories -d --shallow -s --null -0' ;;
@@ -37,7 +38,7 @@ _kvctl_store() {
 	for ((i = 2; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--file | --prefix | --from | --after | --to | --limit | \
-			--timeout | --by | --block-size | -f | -p | -n | -t | -b) ((i++)) ;;
+			--timeout | --by | --block-size | --if-version | -f | -p | -n | -t | -b) ((i++)) ;;
 		-?*) ;;
 		*)
 			printf '%s' "${COMP_WORDS[i]/#\~/$HOME}"
@@ -50,7 +51,7 @@ _kvctl_store() {
 _kvctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command=${COMP_WORDS[1]} store
-	local commands='get set delete list exists stat incr cas create stats health
+	local commands='get set append delete list exists stat incr cas create stats health
 		compact check fsck umount version help'
 
 	COMPREPLY=()
@@ -70,7 +71,8 @@ _kvctl() {
 		[[ -n $store ]] && _kvctl_keys "$store"
 		return
 		;;
-	--limit | -n | --timeout | -t | --by | --block-size | -b) return ;;
+	--limit | -n | --timeout | -t | --by | --block-size | --if-version | \
+		-b) return ;;
 	esac
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W \
@@ -82,7 +84,7 @@ _kvctl() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 	else
 		case $command in
-		get | set | delete | exists | stat | incr | cas) _kvctl_keys "$store" ;;
+		get | set | append | delete | exists | stat | incr | cas) _kvctl_keys "$store" ;;
 		esac
 	fi
 }

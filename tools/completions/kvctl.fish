@@ -12,7 +12,7 @@ function __kvctl_store
         end
         switch $word
             case --file --prefix --from --after --to --limit --timeout \
-                    --by --block-size -f -p -n -t -b
+                    --by --block-size --if-version -f -p -n -t -b
                 set skip 1
             case '-?*'
             case '*'
@@ -42,12 +42,13 @@ function __kvctl_wants_store
     and not __kvctl_store >/dev/null
 end
 
-set -l commands get set delete list exists stat incr cas create stats health \
-    compact check fsck umount version help
+set -l commands get set append delete list exists stat incr cas create stats \
+    health compact check fsck umount version help
 
 complete -c kvctl -f
 complete -c kvctl -n '__fish_is_first_arg' -a get -d 'write values to standard output'
 complete -c kvctl -n '__fish_is_first_arg' -a set -d 'give keys their values'
+complete -c kvctl -n '__fish_is_first_arg' -a append -d 'add to the ends of values'
 complete -c kvctl -n '__fish_is_first_arg' -a delete -d 'delete keys'
 complete -c kvctl -n '__fish_is_first_arg' -a list -d 'list keys in order'
 complete -c kvctl -n '__fish_is_first_arg' -a exists -d 'do keys exist?'
@@ -67,10 +68,12 @@ complete -c kvctl -l help -d 'what the command does'
 complete -c kvctl -n '__kvctl_in help' -a "$commands"
 
 complete -c kvctl -n '__kvctl_wants_store' -a '(__fish_complete_directories)'
-complete -c kvctl -n '__kvctl_in get set delete exists stat incr cas' -a '(__kvctl_keys)'
+complete -c kvctl -n '__kvctl_in get set append delete exists stat incr cas' -a '(__kvctl_keys)'
 
 complete -c kvctl -n '__kvctl_in get delete exists stat list' -s 0 -l null -d 'keys end in NUL'
-complete -c kvctl -n '__kvctl_in set' -s f -l file -rF -d 'the value is in this file'
+complete -c kvctl -n '__kvctl_in set' -l if-absent -d 'only keys that do not exist'
+complete -c kvctl -n '__kvctl_in set' -l if-version -x -d 'only while stat shows it'
+complete -c kvctl -n '__kvctl_in set append' -s f -l file -rF -d 'the value is in this file'
 complete -c kvctl -n '__kvctl_in delete' -s r -l recursive -d 'directories, too'
 complete -c kvctl -n '__kvctl_in list' -s p -l prefix -x -a '(__kvctl_keys)' -d 'keys that begin so'
 complete -c kvctl -n '__kvctl_in list' -l from -x -a '(__kvctl_keys)' -d 'begin at this key'
