@@ -2,7 +2,8 @@
 
 /*
  * Requests about extended attributes, POSIX ACLs among them. Virtual files
- * have none and can get none.
+ * have none and can get none. The kernel lets FUSE have names of any kind and
+ * shows everybody all of them; here they are those of every other filesystem.
  */
 
 #include <errno.h>
@@ -13,6 +14,46 @@
 static struct slice string_slice(const char *string)
 {
 	return slice_of(string, strlen(string));
+}
+
+#define TRUSTED "trusted."
+
+/* 0, -EINVAL for a namespace without a name, -EOPNOTSUPP. */
+static int name_check(const char *name)
+{
+	static const char *const namespaces[] = { "user.", TRUSTED,
+						  "security." };
+
+	for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]);
+	     i++) {
+		size_t size = strlen(namespaces[i]);
+
+		if (strncmp(name, namespaces[i], size) == 0)
+			return name[size] ? 0 : -EINVAL;
+	}
+	if (strcmp(name, "system.posix_acl_access") == 0 ||
+	    strcmp(name, "system.posix_acl_default") == 0)
+		return 0;
+	return -EOPNOTSUPP;
+}
+
+/* Takes out the names that only who administers the system may see. */
+static void hide_trusted(struct buf *names)
+{
+	char *bytes = (char *)names->data;
+	size_t kept = 0;
+	size_t at = 0;
+
+	while (at < names->size) {
+		size_t size = strlen(bytes + at) + 1;
+
+		if (strncmp(bytes + at, TRUSTED, strlen(TRUSTED)) != 0) {
+			memmove(bytes + kept, bytes + at, size);
+			kept += size;
+		}
+		at += size;
+	}
+	names->size = kept;
 }
 
 /*
@@ -37,9 +78,9 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 	struct request request = request_begin(req, OP_SETXATTR, ino);
 	struct mount *mount = request.mount;
 	struct fs_cred cred = request_cred(req);
-	int error = -EOPNOTSUPP;
+	int error = virtual_is_node(ino) ? -EOPNOTSUPP : name_check(name);
 
-	if (!virtual_is_node(ino))
+	if (!error)
 		error = fs_setxattr(mount->fs, &cred, ino, string_slice(name),
 				    slice_of(value, size), flags,
 				    must_kill_sgid(mount, &cred, ino, name));
@@ -50,9 +91,9 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct request request = request_begin(req, OP_GETXATTR, ino);
 	struct buf value = { 0 };
-	int error = -ENODATA;
+	int error = virtual_is_node(ino) ? -ENODATA : name_check(name);
 
-	if (!virtual_is_node(ino))
+	if (!error)
 		error = fs_getxattr(request.mount->fs, ino, string_slice(name),
 				    &value);
 	if (error)
@@ -70,6 +111,8 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 	if (!virtual_is_node(ino))
 		error = fs_listxattr(request.mount->fs, ino, &names);
+	if (!error && fuse_req_ctx(req)->uid != 0)
+		hide_trusted(&names);
 	if (error)
 		reply_error(&request, error);
 	else
@@ -80,9 +123,9 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
 	struct request request = request_begin(req, OP_REMOVEXATTR, ino);
-	int error = -ENODATA;
+	int error = virtual_is_node(ino) ? -ENODATA : name_check(name);
 
-	if (!virtual_is_node(ino))
+	if (!error)
 		error = fs_removexattr(request.mount->fs, ino,
 				       string_slice(name));
 	reply_error(&request, error);
