@@ -350,8 +350,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(after_power_loss_the_store_is_a_prefix),
 	};
 
-	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 0;
 	cuts = argc > 2 ? (unsigned int)strtoul(argv[2], NULL, 0) : 400;
-	random_state = seed ? seed : 1;
+	if (!seed)
+		seed = (uint64_t)time(NULL);
+	random_state = seed;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -789,7 +789,9 @@ int main(int argc, char **argv)
 			a_call_that_fails_for_ever_harms_nothing, tell_failure),
 	};
 
-	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 0;
+	if (!seed)
+		seed = (uint64_t)time(NULL);
 	stride = argc > 2 ? strtoull(argv[2], NULL, 0) : 16;
 	if (!stride)
 		stride = 1;

@@ -329,9 +329,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_store_behaves_like_a_map),
 	};
 
-	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 0;
 	steps = argc > 2 ? strtoull(argv[2], NULL, 0) : 20000;
 	if (!seed)
-		seed = 1;
+		seed = (uint64_t)time(NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
