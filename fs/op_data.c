@@ -123,10 +123,16 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 static void fsync_run(struct task *task)
 {
 	const struct request *request = &task->request;
+	struct mount *mount = request->mount;
 	int error = 0;
 
 	if (!virtual_is_node(request->ino))
-		error = fs_fsync(request->mount->fs, request->ino);
+		error = fs_fsync(mount->fs, request->ino);
+	/* With its write-back cache the kernel asks for st_blocks when a file
+	 * is closed, but would show the old ones of an open file for ever. */
+	if (mount->kernel_keeps_times && request->op == OP_FSYNC)
+		fuse_lowlevel_notify_inval_inode(mount->session, request->ino,
+						 -1, 0);
 	reply_error(request, error);
 }
 
