@@ -391,6 +391,7 @@ int segment_read(struct segment *segment, const struct place *place,
 		 struct segment_read *read)
 {
 	struct read_job job = { segment, place, read };
+	uint64_t ahead_offset, ahead_size;
 	int error = segment_map(segment);
 
 	if (error)
@@ -398,9 +399,11 @@ int segment_read(struct segment *segment, const struct place *place,
 	if (place->offset > segment->map.size ||
 	    place->size_bytes > segment->map.size - place->offset)
 		return -EBADMSG;
-	if (place->size_bytes >= PREFETCH_BYTES)
-		io_map_prefetch(&segment->map, place->offset,
-				place->size_bytes);
+	if (place->size_bytes >= PREFETCH_BYTES) {
+		ahead_size = readahead_next(&segment->ahead, place->offset,
+					    place->size_bytes, &ahead_offset);
+		io_map_prefetch(&segment->map, ahead_offset, ahead_size);
+	}
 	return io_guarded(&segment->map, place->offset, place->size_bytes,
 			  segment_read_mapped, &job);
 }

@@ -22,6 +22,7 @@
 #include "engine/io.h"
 #include "engine/lock.h"
 #include "engine/place.h"
+#include "engine/readahead.h"
 
 #define SEGMENT_NAME_MAX 32
 
@@ -44,6 +45,7 @@ struct segment {
 	atomic_uint refs;
 	atomic_bool doomed; /* unlink with the last reference */
 	atomic_bool named;  /* the directory entry is durable */
+	struct readahead ahead;
 
 	/* Guarded by map_lock until `mapped` is true, constant then. */
 	struct mutex map_lock;

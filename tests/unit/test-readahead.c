@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What is read ahead of which reads. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "engine/readahead.h"
+
+#define RECORD 32768u
+#define BEGIN 1000000u
+
+static void assert_next(struct readahead *ahead, uint64_t offset,
+			uint64_t expected_offset, uint64_t expected_size)
+{
+	uint64_t at;
+
+	assert_int_equal(readahead_next(ahead, offset, RECORD, &at),
+			 expected_size);
+	if (expected_size)
+		assert_int_equal(at, expected_offset);
+}
+
+static void reads_far_apart_ask_for_themselves(void **state)
+{
+	struct readahead ahead = { 0 };
+
+	(void)state;
+	for (uint64_t at = 100 << 20; at > 10 << 20; at -= 7 << 20)
+		assert_next(&ahead, at, at, RECORD);
+	assert_next(&ahead, 200 << 20, 200 << 20, RECORD);
+}
+
+static void a_sequence_asks_for_each_byte_once_and_in_time(void **state)
+{
+	struct readahead ahead = { 0 };
+	uint64_t at, asked_end = 0, asked, size;
+
+	(void)state;
+	for (uint64_t offset = BEGIN; offset < BEGIN + (40 << 20);
+	     offset += RECORD + 200) {
+		size = readahead_next(&ahead, offset, RECORD, &at);
+		asked = at + size;
+		if (size && asked_end) {
+			assert_true(at >= asked_end || offset < BEGIN + 100000);
+			assert_true(size >= READAHEAD_BYTES);
+		}
+		if (size)
+			asked_end = asked;
+		assert_true(asked_end >= offset + RECORD);
+	}
+}
+
+static void in_a_window_the_order_does_not_matter(void **state)
+{
+	struct readahead ahead = { 0 };
+
+	(void)state;
+	assert_next(&ahead, BEGIN, BEGIN, RECORD);
+	assert_next(&ahead, BEGIN + RECORD, BEGIN + RECORD, READAHEAD_BYTES);
+	assert_next(&ahead, BEGIN + 20 * RECORD, 0, 0);
+	assert_next(&ahead, BEGIN + 5 * RECORD, 0, 0);
+	assert_next(&ahead, BEGIN + 40 * RECORD,
+		    BEGIN + RECORD + READAHEAD_BYTES, READAHEAD_BYTES);
+	assert_next(&ahead, BEGIN + 21 * RECORD, 0, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_far_apart_ask_for_themselves),
+		cmocka_unit_test(
+			a_sequence_asks_for_each_byte_once_and_in_time),
+		cmocka_unit_test(in_a_window_the_order_does_not_matter),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
