@@ -7,7 +7,7 @@
 case ${1:-} in
 '')
 	sh "$0" agree && sh "$0" agree -o writeback && sh "$0" lose &&
-		exec sh "$(dirname "$0")/data.sh" -o writeback
+		sh "$(dirname "$0")/data.sh" -o writeback
 	exit
 	;;
 esac
