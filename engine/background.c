@@ -86,6 +86,14 @@ static void trim_maps(struct kv *kv)
 	view_unref(view);
 }
 
+/* Others fill and empty the disk as well. */
+static void watch_space(struct kv *kv)
+{
+	reserve_keep(&kv->reserve, RESERVE_FOR_DELETION, 0);
+	if (reserve_is_low(&kv->reserve))
+		background_want_compact(kv);
+}
+
 /* Waits for work; false when the thread is to end. */
 static bool committer_wait(struct kv *kv, bool *ret_flush)
 {
@@ -125,6 +133,7 @@ static void *committer_run(void *ctx)
 		}
 		if (now - trimmed_ms >= TRIM_POLL_MS) {
 			trim_maps(kv);
+			watch_space(kv);
 			trimmed_ms = now;
 		}
 	}

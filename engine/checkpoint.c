@@ -136,8 +136,9 @@ static int run_fill(struct run_writer *writer, struct source *source,
 	return result;
 }
 
-int run_build(struct kv *kv, struct source *source, uint64_t expected_entries,
-	      bool drop_tombstones, struct run **ret_run)
+static int run_try(struct kv *kv, struct source *source,
+		   uint64_t expected_entries, bool drop_tombstones,
+		   struct run **ret_run)
 {
 	struct run_identity identity;
 	struct run_summary summary;
@@ -155,6 +156,18 @@ int run_build(struct kv *kv, struct source *source, uint64_t expected_entries,
 		result = sync_names(kv);
 	if (!result)
 		result = run_open(kv->io, kv->dir_fd, &identity, ret_run);
+	return result;
+}
+
+int run_build(struct kv *kv, struct source *source, uint64_t expected_entries,
+	      bool drop_tombstones, enum reserve_use use, struct run **ret_run)
+{
+	int result;
+
+	do
+		result = run_try(kv, source, expected_entries, drop_tombstones,
+				 ret_run);
+	while (reserve_yield(&kv->reserve, use, result));
 	return result;
 }
 
@@ -201,7 +214,8 @@ static int flush_write(struct kv *kv, const struct view *view,
 	source = frozen_source_new(view);
 	if (!source)
 		return -ENOMEM;
-	result = run_build(kv, source, expected, drop, ret_run);
+	result = run_build(kv, source, expected, drop, RESERVE_FOR_COMPACTION,
+			   ret_run);
 	source_free(source);
 	return result == 1 ? 0 : result;
 }
@@ -250,7 +264,9 @@ int manifest_commit(struct kv *kv, struct manifest *m, const struct view *view,
 	memcpy(m->store_uuid, kv->uuid, STORE_UUID_BYTES);
 	m->next_file_id = atomic_load(&kv->next_file_id);
 	m->rebuild = atomic_load(&kv->index_damaged);
-	error = manifest_store(m, kv->io, kv->dir_fd);
+	do
+		error = manifest_store(m, kv->io, kv->dir_fd);
+	while (reserve_yield(&kv->reserve, RESERVE_FOR_COMPACTION, error));
 	if (error == -EIO)
 		kv_fail(kv, error, "manifest could not be stored");
 	return error;
@@ -415,6 +431,21 @@ void checkpoint_forget(struct kv *kv)
 	kv->pending = NULL;
 }
 
+/* What compaction may need at most: a segment to copy to, what is in memory as
+ * a run, and all runs merged. */
+static void resize_reserve(struct kv *kv)
+{
+	struct view *view = kv_view_acquire(kv);
+	uint64_t size = kv->reserve_base_bytes;
+
+	for (size_t i = 0; i < view->run_count; i++)
+		size += run_summary(view->runs[i])->file_size_bytes;
+	view_unref(view);
+	if (size > kv->reserve_most_bytes)
+		size = kv->reserve_most_bytes;
+	reserve_resize(&kv->reserve, size);
+}
+
 int checkpoint(struct kv *kv, bool clean)
 {
 	int error = atomic_load(&kv->failed) ? -EIO : 0;
@@ -422,6 +453,11 @@ int checkpoint(struct kv *kv, bool clean)
 	mutex_lock(&kv->flush_lock);
 	if (!error)
 		error = checkpoint_locked(kv, clean);
+	if (!error) {
+		atomic_store(&kv->unsaved, false);
+		resize_reserve(kv);
+		reserve_keep(&kv->reserve, RESERVE_FOR_DELETION, 0);
+	}
 	atomic_store(&kv->flush_failing, error != 0);
 	mutex_unlock(&kv->flush_lock);
 	if (error) {

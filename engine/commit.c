@@ -32,6 +32,8 @@
 /* Smaller values are not worth a try at compression. */
 #define COMPRESS_MIN 64u
 #define SMALL_BATCH 16u
+/* Rounds of compaction for one deletion on a full disk. */
+#define SPACE_TRIES 8u
 
 struct commit_op {
 	struct slice key;
@@ -60,6 +62,8 @@ struct commit {
 	size_t iov_count;
 	uint64_t size_bytes; /* of what is appended */
 	uint64_t last_lsn;
+	enum reserve_use use;
+	bool desperate; /* no space was kept for it, and none can be made */
 };
 
 static int commit_compress(struct kv *kv, struct commit *commit)
@@ -109,6 +113,8 @@ static void commit_init(struct commit *commit)
 	commit->iov_count = 0;
 	commit->size_bytes = 0;
 	commit->last_lsn = 0;
+	commit->use = RESERVE_FOR_CHANGE;
+	commit->desperate = false;
 }
 
 static int commit_load(struct commit *commit, const struct kv_batch *batch)
@@ -162,9 +168,13 @@ static void commit_resolve(struct kv *kv, struct commit *commit)
 	bool sets = false;
 	int result;
 
+	commit->written_count = 0;
+	commit->key_bytes = 0;
+	commit->size_max = 0;
 	for (size_t i = 0; i < commit->count; i++) {
 		struct commit_op *op = &commit->ops[i];
 
+		op->skipped = false;
 		if (op->deletion) {
 			/* A run that cannot be read may hold the key: then a
 			 * tombstone too many is the safe side. */
@@ -276,6 +286,25 @@ static int commit_write(struct kv *kv, struct commit *commit)
 	return error;
 }
 
+/* Encodes for the log's end, and appends. Can be tried again. */
+static int commit_place(struct kv *kv, struct commit *commit)
+	REQUIRES(kv->write_lock)
+{
+	int error = log_make_room(kv, RECORD_HEAD_MAX + commit->size_max);
+
+	if (error)
+		return error;
+	buf_clear(&kv->staging);
+	commit->iov_count = 0;
+	commit->size_bytes = 0;
+	commit->last_lsn = atomic_load(&kv->last_lsn);
+	commit_encode_mark(kv, commit);
+	for (size_t i = 0; i < commit->count; i++)
+		if (!commit->ops[i].skipped)
+			commit_encode_op(kv, commit, i);
+	return commit_write(kv, commit);
+}
+
 static int commit_append(struct kv *kv, struct commit *commit)
 	REQUIRES(kv->write_lock)
 {
@@ -295,16 +324,17 @@ static int commit_append(struct kv *kv, struct commit *commit)
 		return error;
 	error = memtable_reserve(kv->view->active, commit->written_count,
 				 commit->key_bytes);
-	if (!error)
-		error = log_make_room(kv, RECORD_HEAD_MAX + commit->size_max);
 	if (error)
 		return error;
-	commit->last_lsn = atomic_load(&kv->last_lsn);
-	commit_encode_mark(kv, commit);
-	for (size_t i = 0; i < commit->count; i++)
-		if (!commit->ops[i].skipped)
-			commit_encode_op(kv, commit, i);
-	return commit_write(kv, commit);
+	if (!commit->desperate)
+		error = log_reserve(kv, RECORD_HEAD_MAX + commit->size_max,
+				    commit->use);
+	if (error)
+		return error;
+	do
+		error = commit_place(kv, commit);
+	while (reserve_yield(&kv->reserve, commit->use, error));
+	return error;
 }
 
 /* What a change replaces, where the active memtable did not have it. With an
@@ -381,16 +411,10 @@ static void commit_keep_budget(struct kv *kv) REQUIRES(kv->write_lock)
 	}
 }
 
-/* With the changes in commit->ops. *ret_lsn may be NULL. */
-static int commit_run(struct kv *kv, struct commit *commit, uint64_t *ret_lsn)
+static int commit_try(struct kv *kv, struct commit *commit, uint64_t *ret_lsn)
 {
-	uint64_t lsn;
-	int error = 0;
+	int error;
 
-	if (kv->options.compress_level)
-		error = commit_compress(kv, commit);
-	if (error)
-		return error;
 	mutex_lock(&kv->write_lock);
 	error = kv_writable(kv);
 	if (!error)
@@ -401,8 +425,41 @@ static int commit_run(struct kv *kv, struct commit *commit, uint64_t *ret_lsn)
 		commit_apply(kv, commit);
 		commit_keep_budget(kv);
 	}
-	lsn = atomic_load(&kv->last_lsn);
+	*ret_lsn = atomic_load(&kv->last_lsn);
 	mutex_unlock(&kv->write_lock);
+	return error;
+}
+
+/* What a deletion does that found no space: makes some, and if there is none
+ * to be made, takes what was meant for compaction. */
+static int commit_make_space(struct kv *kv, struct commit *commit)
+{
+	int error;
+
+	if (commit->desperate)
+		return -ENOSPC;
+	error = compact_for_space(kv);
+	if (error)
+		commit->desperate = true;
+	return 0;
+}
+
+/* With the changes in commit->ops. *ret_lsn may be NULL. */
+static int commit_run(struct kv *kv, struct commit *commit, uint64_t *ret_lsn)
+{
+	uint64_t lsn;
+	int error = 0;
+
+	if (kv->options.compress_level)
+		error = commit_compress(kv, commit);
+	if (error)
+		return error;
+	error = commit_try(kv, commit, &lsn);
+	for (unsigned int tries = 0;
+	     error_is_full(error) && commit->use == RESERVE_FOR_DELETION &&
+	     tries < SPACE_TRIES && !commit_make_space(kv, commit);
+	     tries++)
+		error = commit_try(kv, commit, &lsn);
 	if (!error && commit->written_count &&
 	    kv->options.durability == KV_DURABILITY_ALWAYS)
 		error = kv_sync(kv, lsn);
@@ -417,8 +474,9 @@ int kv_commit(struct kv *kv, const struct kv_batch *batch, unsigned int flags,
 	struct commit commit;
 	int error;
 
-	(void)flags;
 	commit_init(&commit);
+	if (flags & KV_COMMIT_RESERVED)
+		commit.use = RESERVE_FOR_DELETION;
 	error = commit_load(&commit, batch);
 	if (!error)
 		error = commit_run(kv, &commit, ret_lsn);
@@ -437,6 +495,8 @@ static int commit_one(struct kv *kv, const struct commit_op *op,
 		return -EINVAL;
 	commit_init(&commit);
 	commit.ops[commit.count++] = *op;
+	if (op->deletion)
+		commit.use = RESERVE_FOR_DELETION;
 	error = commit_run(kv, &commit, ret_lsn);
 	if (ret_written)
 		*ret_written = commit.written_count != 0;

@@ -15,7 +15,11 @@
 #include "engine/relocate.h"
 
 /* Live bytes copied between two checkpoints. */
-#define ROUND_COPY_MAX (256u << 20)
+/* What of a segment must be reclaimable, in per cent, when space is short. */
+#define RATIO_WHEN_LOW 5u
+#define ROUND_COPY_MAX ((uint64_t)256 << 20)
+/* What a checkpoint takes beside the memtable as a run. */
+#define CHECKPOINT_BYTES ((uint64_t)128 << 10)
 
 /* The segments as a round sees them; arrays run in parallel. */
 struct round {
@@ -71,6 +75,44 @@ static int round_init(struct kv *kv, struct round *round)
 		return 0;
 	round_release(round);
 	return -ENOMEM;
+}
+
+/*
+ * Live bytes that a round may copy: what the disk has left for it, the reserve
+ * included, less what its checkpoint takes.
+ */
+static uint64_t round_copy_max(struct kv *kv)
+{
+	uint64_t free_bytes, total_bytes, taken = CHECKPOINT_BYTES;
+	struct view *view;
+
+	if (kv_disk_space(kv, &free_bytes, &total_bytes))
+		return ROUND_COPY_MAX;
+	free_bytes += atomic_load(&kv->reserve.held_bytes);
+	view = kv_view_acquire(kv);
+	taken += memtable_size_bytes(view->active);
+	for (size_t i = 0; i < view->frozen_count; i++)
+		taken += memtable_size_bytes(view->frozen[i]);
+	view_unref(view);
+	free_bytes = free_bytes > taken ? free_bytes - taken : 0;
+	return free_bytes < ROUND_COPY_MAX ? free_bytes : ROUND_COPY_MAX;
+}
+
+/* Where space is short: the best of those that fit. */
+static size_t round_choose_fitting(struct round *round, uint64_t before_id,
+				   unsigned int ratio_percent,
+				   uint64_t copy_max)
+{
+	for (size_t i = 0; i < round->count; i++) {
+		struct compact_candidate *c = &round->candidates[i];
+
+		if (c->live_bytes + c->tombstone_bytes > copy_max ||
+		    (!c->dead_count && !c->tombstone_bytes) ||
+		    round->segments[i]->header.id >= before_id)
+			c->eligible = false;
+	}
+	return compact_plan_choose(round->candidates, round->count,
+				   ratio_percent, copy_max, round->chosen);
 }
 
 /* On demand: everything old that has anything to give, oldest first. */
@@ -135,27 +177,61 @@ static int round_run(struct kv *kv, struct round *round,
 	return error < 0 ? error : checkpoint_error;
 }
 
-int compact_round(struct kv *kv)
+static int round_of_segments(struct kv *kv, unsigned int ratio_percent,
+			     bool paced) REQUIRES(kv->compact_lock)
 {
 	struct round round;
 	size_t chosen;
+	int error = round_init(kv, &round);
+
+	if (error)
+		return error;
+	chosen = round_choose_fitting(&round, UINT64_MAX, ratio_percent,
+				      round_copy_max(kv));
+	error = chosen ? round_run(kv, &round, NULL, NULL, paced) : 1;
+	round_release(&round);
+	return error;
+}
+
+int compact_round(struct kv *kv)
+{
+	bool low = reserve_is_low(&kv->reserve);
+	int error, merge_error;
+
+	mutex_lock(&kv->compact_lock);
+	merge_error = merge_runs(kv, false);
+	if (merge_error && !error_is_full(merge_error))
+		error = merge_error;
+	else if (kv->options.compact_auto)
+		error = round_of_segments(
+			kv, low ? RATIO_WHEN_LOW : kv->options.compact_ratio,
+			!low);
+	else
+		error = 1;
+	mutex_unlock(&kv->compact_lock);
+	return error;
+}
+
+/* The segment being written cannot be compacted: ends it when that pays. */
+static void rotate_if_dead(struct kv *kv)
+{
+	mutex_lock(&kv->write_lock);
+	if (kv->active && kv->active->counts.live_bytes < kv->active->end / 2)
+		log_rotate(kv);
+	mutex_unlock(&kv->write_lock);
+}
+
+int compact_for_space(struct kv *kv)
+{
 	int error;
 
 	mutex_lock(&kv->compact_lock);
-	error = merge_runs(kv, false);
-	if (!error)
-		error = round_init(kv, &round);
-	if (error)
-		goto out;
-	chosen = compact_plan_choose(round.candidates, round.count,
-				     kv->options.compact_ratio, ROUND_COPY_MAX,
-				     round.chosen);
-	if (kv->options.compact_auto && chosen)
-		error = round_run(kv, &round, NULL, NULL, true);
-	else
-		error = 1;
-	round_release(&round);
-out:
+	/* Or somebody else has just made some. */
+	error = reserve_keep(&kv->reserve, RESERVE_FOR_CHANGE, 0);
+	if (error) {
+		rotate_if_dead(kv);
+		error = round_of_segments(kv, 0, false);
+	}
 	mutex_unlock(&kv->compact_lock);
 	return error;
 }
@@ -163,7 +239,7 @@ out:
 static int compact_all(struct kv *kv, kv_progress_fn *progress, void *ctx)
 	REQUIRES(kv->compact_lock)
 {
-	uint64_t before_id;
+	uint64_t before_id, copy_max;
 	int error = 0;
 
 	mutex_lock(&kv->write_lock);
@@ -177,7 +253,11 @@ static int compact_all(struct kv *kv, kv_progress_fn *progress, void *ctx)
 		error = round_init(kv, &round);
 		if (error)
 			return error;
-		chosen = round_choose_all(kv, &round, before_id);
+		copy_max = round_copy_max(kv);
+		chosen = copy_max < ROUND_COPY_MAX ?
+				 round_choose_fitting(&round, before_id, 0,
+						      copy_max) :
+				 round_choose_all(kv, &round, before_id);
 		if (chosen)
 			error = round_run(kv, &round, progress, ctx, false);
 		round_release(&round);
@@ -186,7 +266,12 @@ static int compact_all(struct kv *kv, kv_progress_fn *progress, void *ctx)
 	}
 	if (!error)
 		error = checkpoint(kv, false);
-	return error ? error : merge_runs(kv, true);
+	if (error)
+		return error;
+	/* Merging gives back little; where it finds no space, it waits. */
+	error = merge_runs(kv, true);
+	reserve_keep(&kv->reserve, RESERVE_FOR_DELETION, 0);
+	return error_is_full(error) ? 0 : error;
 }
 
 int kv_compact(struct kv *kv, kv_progress_fn *progress, void *ctx)

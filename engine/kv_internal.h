@@ -7,7 +7,7 @@
  * Lock order, outermost first; README.md explains it:
  *	compact_lock, flush_lock, manifest_lock, write_lock, view_lock
  * and the leaves, under which nothing else is taken: sync_lock, wake_lock, a
- * memtable's lock, a segment's map_lock. No lock but compact_lock, flush_lock
+ * memtable's lock, a segment's map_lock, the reserve's lock. No lock but compact_lock, flush_lock
  * and manifest_lock is held across a disk sync.
  */
 
@@ -18,6 +18,7 @@
 #include "engine/kv.h"
 #include "engine/lock.h"
 #include "engine/manifest.h"
+#include "engine/reserve.h"
 #include "engine/segment.h"
 #include "engine/view.h"
 
@@ -48,6 +49,9 @@ struct kv {
 	int lock_fd;
 	uint8_t uuid[STORE_UUID_BYTES];
 	size_t memtable_budget_bytes;
+	struct reserve reserve;      /* has a lock of its own */
+	uint64_t reserve_base_bytes; /* its size for a store without runs */
+	uint64_t reserve_most_bytes;
 
 	/* Atomic. */
 	atomic_uint_fast64_t last_lsn;
@@ -55,6 +59,7 @@ struct kv {
 	atomic_int failed;         /* 0, or the error that ended writing */
 	atomic_bool index_damaged; /* a run could not be read */
 	atomic_bool flush_failing; /* the last checkpoint failed */
+	atomic_bool unsaved; /* what recovery found has no checkpoint yet */
 	atomic_uint_fast64_t next_file_id;
 	atomic_int_fast64_t compacted_at_s; /* since open; 0: not yet */
 	struct kv_counters counters;
@@ -150,6 +155,10 @@ void kv_account(struct kv *kv, struct slice key,
 
 int log_new_header(struct kv *kv, enum segment_kind kind,
 		   struct segment_header *ret_header) REQUIRES(kv->write_lock);
+/* Before size_bytes are appended: sees to it that what others need stays free,
+ * where that takes more of the disk. 0, -ENOSPC. */
+int log_reserve(struct kv *kv, uint64_t size_bytes, enum reserve_use use)
+	REQUIRES(kv->write_lock);
 /* Makes kv->active a segment with room for size_bytes, rotating if it must. */
 int log_make_room(struct kv *kv, uint64_t size_bytes) REQUIRES(kv->write_lock);
 /* Ends the active segment, if there is one with records in it. */
@@ -165,10 +174,11 @@ int recover(struct kv *kv);
 
 /*
  * Writes a source as a run file, opened and with a durable name. 0, or 1 when
- * it has no entries worth writing (*ret_run is untouched).
+ * it has no entries worth writing (*ret_run is untouched). use: how much of the
+ * reserve may go for it.
  */
 int run_build(struct kv *kv, struct source *source, uint64_t expected_entries,
-	      bool drop_tombstones, struct run **ret_run);
+	      bool drop_tombstones, enum reserve_use use, struct run **ret_run);
 /* For recovery: writes all frozen memtables as one run and publishes it,
  * tombstones included, without a manifest that tells of it. */
 int flush_frozen(struct kv *kv);
@@ -187,6 +197,8 @@ int manifest_commit(struct kv *kv, struct manifest *m, const struct view *view,
 int merge_runs(struct kv *kv, bool all) REQUIRES(kv->compact_lock);
 /* One round of background compaction. 1 when there was nothing to do. */
 int compact_round(struct kv *kv) EXCLUDES(kv->compact_lock);
+/* The same on a full disk: whatever gives space, whatever the options say. */
+int compact_for_space(struct kv *kv) EXCLUDES(kv->compact_lock);
 
 /* --- background: background.c --- */
 

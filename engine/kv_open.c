@@ -19,6 +19,10 @@
 /* Of the memory option, for the memtable being filled; as much again may be
  * frozen, and the rest is for buffers and mapped pages. */
 #define MEMTABLE_SHARE 4u
+/* At least so many fit on a disk. */
+#define SEGMENTS_A_DISK 32u
+#define MEMTABLES_A_DISK 64u
+#define RESERVES_A_DISK 8u
 
 void kv_options_init(struct kv_options *options)
 {
@@ -178,6 +182,7 @@ static struct kv *kv_new(const struct kv_options *options)
 	kv->dir_fd = -1;
 	kv->lock_fd = -1;
 	kv->memtable_budget_bytes = options->memory_bytes / MEMTABLE_SHARE;
+	reserve_init(&kv->reserve);
 	mutex_init(&kv->view_lock);
 	mutex_init(&kv->write_lock);
 	condition_init(&kv->flushed);
@@ -204,6 +209,7 @@ static void kv_free(struct kv *kv) NO_THREAD_SAFETY_ANALYSIS
 		io_close(kv->io, kv->lock_fd);
 	if (kv->dir_fd >= 0)
 		io_close(kv->io, kv->dir_fd);
+	reserve_release(&kv->reserve);
 	mutex_release(&kv->view_lock);
 	mutex_release(&kv->write_lock);
 	condition_release(&kv->flushed);
@@ -215,6 +221,38 @@ static void kv_free(struct kv *kv) NO_THREAD_SAFETY_ANALYSIS
 	mutex_release(&kv->wake_lock);
 	condition_release(&kv->wake);
 	free(kv);
+}
+
+static uint64_t at_least(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * On a small disk segments and memtables are smaller, too, so that the space
+ * kept for compaction, which is measured by them, is no large part of it.
+ */
+static int fit_disk(struct kv *kv)
+{
+	uint64_t free_bytes, total_bytes, most;
+
+	if (kv->options.read_only)
+		return 0;
+	/* Where the disk does not tell its size, nothing is kept. */
+	if (kv_disk_space(kv, &free_bytes, &total_bytes) || !total_bytes)
+		return 0;
+	most = at_least(total_bytes / SEGMENTS_A_DISK, MIB);
+	if (kv->options.segment_size_bytes > most)
+		kv->options.segment_size_bytes = most;
+	most = at_least(total_bytes / MEMTABLES_A_DISK, MIB / 4);
+	if (kv->memtable_budget_bytes > most)
+		kv->memtable_budget_bytes = most;
+	kv->reserve_base_bytes =
+		kv->options.segment_size_bytes + 2 * kv->memtable_budget_bytes;
+	kv->reserve_most_bytes =
+		at_least(total_bytes / RESERVES_A_DISK, kv->reserve_base_bytes);
+	return reserve_open(&kv->reserve, kv->io, kv->dir_fd,
+			    kv->reserve_base_bytes);
 }
 
 int kv_open(const char *path, const struct kv_options *options,
@@ -231,6 +269,8 @@ int kv_open(const char *path, const struct kv_options *options,
 	error = directory_open(kv, path);
 	if (!error)
 		error = store_lock(kv);
+	if (!error)
+		error = fit_disk(kv);
 	if (!error)
 		error = recover(kv);
 	if (!error && !options->read_only)

@@ -94,6 +94,20 @@ void log_rotate(struct kv *kv)
 	kv->active = NULL;
 }
 
+int log_reserve(struct kv *kv, uint64_t size_bytes, enum reserve_use use)
+{
+	const struct segment *active = kv->active;
+	bool grows = !active || segment_room(active) < size_bytes ||
+		     active->end + size_bytes > active->allocated;
+
+	/* While the reserve is not whole, changes may not use what deletions
+	 * have got for themselves either. */
+	if (!grows &&
+	    (use != RESERVE_FOR_CHANGE || !reserve_is_low(&kv->reserve)))
+		return 0;
+	return reserve_keep(&kv->reserve, use, size_bytes);
+}
+
 int log_make_room(struct kv *kv, uint64_t size_bytes)
 {
 	struct segment *full = kv->active;

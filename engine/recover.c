@@ -564,6 +564,17 @@ static void continue_active(struct recovery *r)
 	mutex_unlock(&kv->write_lock);
 }
 
+static bool has_emptied(struct kv *kv)
+{
+	bool found = false;
+
+	mutex_lock(&kv->write_lock);
+	for (size_t i = 0; i < kv->segment_count; i++)
+		found = found || kv->segments[i]->emptied;
+	mutex_unlock(&kv->write_lock);
+	return found;
+}
+
 static int recovery_conclude(struct recovery *r)
 {
 	struct kv *kv = r->kv;
@@ -573,10 +584,18 @@ static int recovery_conclude(struct recovery *r)
 		return 0;
 	remove_orphans(r);
 	/* A clean store is left as it is: opening it costs no write. */
-	if (kv->recovery != KV_RECOVERY_CLEAN || r->fresh)
-		error = checkpoint(kv, false);
-	else
+	if (kv->recovery == KV_RECOVERY_CLEAN && !r->fresh) {
 		continue_active(r);
+		return 0;
+	}
+	error = checkpoint(kv, false);
+	/* On a full disk the log is as good a beginning, as long as it has no
+	 * dropped segments in its midst. */
+	if (error_is_full(error) && !r->fresh && !r->rebuild &&
+	    !has_emptied(kv)) {
+		atomic_store(&kv->unsaved, true);
+		error = 0;
+	}
 	return error;
 }
 

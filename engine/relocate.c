@@ -104,9 +104,12 @@ static int cold_begin(struct relocation *r, uint64_t size_bytes)
 	mutex_lock(&kv->write_lock);
 	error = log_new_header(kv, SEGMENT_COLD, &header);
 	mutex_unlock(&kv->write_lock);
-	if (!error)
+	if (error)
+		return error;
+	do
 		error = segment_create(kv->io, kv->dir_fd, &header, limit,
 				       &cold);
+	while (reserve_yield(&kv->reserve, RESERVE_FOR_COMPACTION, error));
 	if (error)
 		return error;
 	mutex_lock(&kv->write_lock);
@@ -171,12 +174,15 @@ static void chunk_clear(struct relocation *r)
 static int chunk_flush(struct relocation *r, const struct segment *victim)
 {
 	struct kv *kv = r->kv;
-	struct iovec iov = { r->chunk.data, r->chunk.size };
 	int error;
 
 	if (!r->chunk.size)
 		return 0;
-	error = segment_write_ahead(r->cold, &iov, 1, r->chunk.size);
+	do {
+		struct iovec iov = { r->chunk.data, r->chunk.size };
+
+		error = segment_write_ahead(r->cold, &iov, 1, r->chunk.size);
+	} while (reserve_yield(&kv->reserve, RESERVE_FOR_COMPACTION, error));
 	if (error)
 		return error;
 	mutex_lock(&kv->write_lock);

@@ -111,8 +111,24 @@ out:
 	return error;
 }
 
+/* Whether the disk has room for the merged run: trying would fill it. */
+static bool merge_fits(struct kv *kv, const struct view *view,
+		       const struct merge_plan *plan, enum reserve_use use)
+{
+	uint64_t free_bytes, total_bytes, size = 0;
+
+	if (kv_disk_space(kv, &free_bytes, &total_bytes))
+		return true;
+	if (use == RESERVE_FOR_COMPACTION)
+		free_bytes += atomic_load(&kv->reserve.held_bytes);
+	for (size_t i = 0; i < plan->count; i++)
+		size += run_summary(view->runs[plan->first + i])
+				->file_size_bytes;
+	return size < free_bytes;
+}
+
 static int merge_once(struct kv *kv, const struct view *view,
-		      const struct merge_plan *plan)
+		      const struct merge_plan *plan, enum reserve_use use)
 {
 	bool oldest = plan->first + plan->count == view->run_count;
 	struct run *merged = NULL;
@@ -126,7 +142,7 @@ static int merge_once(struct kv *kv, const struct view *view,
 	source = runs_source_new(view->runs + plan->first, plan->count);
 	if (!source)
 		return -ENOMEM;
-	result = run_build(kv, source, expected, oldest, &merged);
+	result = run_build(kv, source, expected, oldest, use, &merged);
 	source_free(source);
 	if (result >= 0)
 		result = merge_commit(kv, view, plan, merged);
@@ -144,8 +160,14 @@ static int merge_once(struct kv *kv, const struct view *view,
 
 int merge_runs(struct kv *kv, bool all)
 {
+	enum reserve_use use = all ? RESERVE_FOR_COMPACTION :
+				     RESERVE_FOR_CHANGE;
 	int error = 0;
 
+	/* The manifest's counts go with the runs that it names; those that
+	 * recovery has written may not be among them before a checkpoint. */
+	if (atomic_load(&kv->unsaved))
+		return 0;
 	while (!error) {
 		struct view *view = kv_view_acquire(kv);
 		struct merge_plan plan = plan_of(view, all);
@@ -154,7 +176,9 @@ int merge_runs(struct kv *kv, bool all)
 			view_unref(view);
 			return 0;
 		}
-		error = merge_once(kv, view, &plan);
+		error = merge_fits(kv, view, &plan, use) ?
+				merge_once(kv, view, &plan, use) :
+				-ENOSPC;
 		view_unref(view);
 		if (all)
 			break;

@@ -22,7 +22,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Space is taken by so much, or by this part of the segment if that is less. */
 #define ALLOCATE_STEP_BYTES (4u << 20)
+#define ALLOCATE_STEP_PART 16u
 #define SEAL_BYTES_MAX RECORD_HEAD_MAX
 /* From this size on a read asks the system to read ahead. */
 #define PREFETCH_BYTES (32u << 10)
@@ -202,18 +204,19 @@ void segment_unref(struct segment *segment)
 
 static int segment_allocate(struct segment *segment, uint64_t end)
 {
-	uint64_t want = end + ALLOCATE_STEP_BYTES;
+	uint64_t step = segment->limit / ALLOCATE_STEP_PART, want;
 	int error;
 
 	if (end <= segment->allocated)
 		return 0;
+	want = end + (step < ALLOCATE_STEP_BYTES ? step : ALLOCATE_STEP_BYTES);
 	if (want > segment->limit)
 		want = segment->limit;
 	if (want < end)
 		want = end;
 	error = io_allocate(segment->io, segment->fd, want);
 	/* Nearly full: what is needed now may still fit. */
-	if (error == -ENOSPC && want > end) {
+	if ((error == -ENOSPC || error == -EDQUOT) && want > end) {
 		want = end;
 		error = io_allocate(segment->io, segment->fd, want);
 	}
