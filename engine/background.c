@@ -9,6 +9,8 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +18,8 @@
 
 /* How often the compactor looks for work that nobody told it of. */
 #define COMPACT_POLL_MS 2000u
+/* How long it rests after one that failed. */
+#define RETRY_MS 20000u
 /* How often memory is looked at. */
 #define TRIM_POLL_MS 1000u
 
@@ -58,6 +62,23 @@ bool background_sleep(struct kv *kv, uint64_t ms)
 	return stopping;
 }
 
+/* Pages of files that are in this process's memory; 0 when nobody tells. */
+static uint64_t mapped_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	char line[128], *at = line;
+	uint64_t pages = 0;
+
+	if (!file)
+		return 0;
+	/* The third field of sizes in pages: in all, resident, shared. */
+	if (fgets(line, sizeof(line), file))
+		for (int field = 0; field < 3; field++)
+			pages = strtoull(at, &at, 10);
+	fclose(file);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 /*
  * Mapped pages count as the process's memory while they are mapped, though the
  * system could take them back any time. Beyond the budget they are given back;
@@ -65,17 +86,9 @@ bool background_sleep(struct kv *kv, uint64_t ms)
  */
 static void trim_maps(struct kv *kv)
 {
-	unsigned long size, resident, shared;
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	struct view *view;
-	FILE *file = fopen("/proc/self/statm", "re");
-	int fields;
 
-	if (!file)
-		return;
-	fields = fscanf(file, "%lu %lu %lu", &size, &resident, &shared);
-	fclose(file);
-	if (fields != 3 || shared * page < kv->options.memory_bytes / 2)
+	if (mapped_bytes() < kv->options.memory_bytes / 2)
 		return;
 	view = kv_view_acquire(kv);
 	for (size_t i = 0; i < view->run_count; i++)
@@ -168,7 +181,7 @@ static void *compactor_run(void *ctx)
 		if (result < 0 && result != -ECANCELED) {
 			kv_log(kv, KV_LOG_WARNING, "compaction failed: %s",
 			       strerror(-result));
-			background_sleep(kv, 10 * COMPACT_POLL_MS);
+			background_sleep(kv, RETRY_MS);
 		}
 	}
 	return NULL;

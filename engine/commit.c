@@ -153,7 +153,7 @@ static void commit_release(struct commit *commit)
  */
 static bool set_before(const struct commit *commit, size_t i)
 {
-	if (i > 4 * SMALL_BATCH)
+	if (i > (size_t)4 * SMALL_BATCH)
 		return true;
 	for (size_t j = i; j-- > 0;)
 		if (!commit->ops[j].skipped &&
@@ -201,8 +201,7 @@ static void commit_resolve(struct kv *kv, struct commit *commit)
 }
 
 /* Bytes in the staging buffer become one piece of the write. */
-static void commit_add_staged(struct commit *commit, uint8_t *start,
-			      size_t size)
+static void commit_add_staged(struct commit *commit, void *start, size_t size)
 {
 	struct iovec *last = commit->iov + commit->iov_count - 1;
 

@@ -57,7 +57,8 @@ static size_t next_best(const struct compact_candidate *candidates,
 			continue;
 		per_mille = reclaimable(c, oldest_dead) * 1000 /
 			    (c->size_bytes + 1);
-		if (per_mille >= ratio_percent * 10 && per_mille > best_gain) {
+		if (per_mille >= ratio_percent * UINT64_C(10) &&
+		    per_mille > best_gain) {
 			best_gain = per_mille;
 			best = i;
 		}

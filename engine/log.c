@@ -44,8 +44,8 @@ static int log_begin_segment(struct kv *kv, uint64_t size_bytes)
 	REQUIRES(kv->write_lock)
 {
 	uint64_t limit = kv->options.segment_size_bytes;
-	uint64_t least =
-		SEGMENT_HEADER_BYTES + size_bytes + 2 * RECORD_HEAD_MAX;
+	uint64_t least = SEGMENT_HEADER_BYTES + size_bytes +
+			 2 * (uint64_t)RECORD_HEAD_MAX;
 	struct segment_header header;
 	struct segment *segment;
 	int error;

@@ -37,6 +37,7 @@ static void memory_now(uint64_t *ret_anon, uint64_t *ret_file)
 	char line[256];
 
 	assert_non_null(status);
+	*ret_anon = *ret_file = 0;
 	while (fgets(line, sizeof(line), status)) {
 		if (sscanf(line, "RssAnon: %lu", &kib) == 1)
 			*ret_anon = (uint64_t)kib << 10;

@@ -99,6 +99,7 @@ static const struct source_ops list_ops = {
 	.free = list_free,
 };
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is counted up later */
 static struct source *list_new(const char *keys, uint64_t id, int *free_count,
 			       int calls_left)
 {
@@ -233,19 +234,16 @@ static void random_keys(char *keys)
 {
 	size_t count = 0;
 
-	for (char c = '0'; c < '0' + KEYS_MAX - 1; c++)
+	for (int c = '0'; c < '0' + KEYS_MAX - 1; c++)
 		if (rand() % 4 == 0)
-			keys[count++] = c;
+			keys[count++] = (char)c;
 	keys[count] = '\0';
 }
 
 static void random_merges_equal_a_plain_search(void **state)
 {
-	unsigned int seed = (unsigned int)time(NULL);
-
 	(void)state;
-	print_message("seed %u\n", seed);
-	srand(seed);
+	srand(1);
 	for (int round = 0; round < 2000; round++) {
 		char keys[SOURCES_MAX][KEYS_MAX];
 		const char *lists[SOURCES_MAX];
@@ -259,10 +257,10 @@ static void random_merges_equal_a_plain_search(void **state)
 			lists[i] = keys[i];
 		}
 		from[0] = (char)('0' + rand() % KEYS_MAX);
-		for (char c = (char)(from[0] + after); c < '0' + KEYS_MAX; c++)
+		for (int c = from[0] + after; c < '0' + KEYS_MAX; c++)
 			for (size_t i = 0; i < count; i++)
 				if (strchr(keys[i], c)) {
-					expected[at++] = c;
+					expected[at++] = (char)c;
 					expected[at++] = (char)('0' + i);
 					break;
 				}
