@@ -177,7 +177,7 @@ static void *compactor_run(void *ctx)
 			continue;
 		do
 			result = compact_round(kv);
-		while (result == 0);
+		while (result == 0 && !background_sleep(kv, 0));
 		if (result < 0 && result != -ECANCELED) {
 			kv_log(kv, KV_LOG_WARNING, "compaction failed: %s",
 			       strerror(-result));
