@@ -210,3 +210,33 @@ int fs_check(struct fs *fs, fs_problem_fn *fn, kv_progress_fn *progress,
 		return store_error(error);
 	return check.problems;
 }
+
+static int scrub_run(struct check *check)
+{
+	int error = kv_check(check->fs->kv, store_problem,
+			     check->progress ? store_progress : NULL, check);
+
+	return error < 0 ? error : report_flush(check);
+}
+
+int fs_scrub(struct fs *fs, fs_problem_fn *fn, kv_progress_fn *progress,
+	     void *ctx)
+{
+	struct check check = {
+		.fs = fs,
+		.fn = fn,
+		.progress = progress,
+		.ctx = ctx,
+	};
+	int error;
+
+	check.pending = malloc(CHECK_PENDING_MAX * sizeof(*check.pending));
+	if (!check.pending)
+		return -ENOMEM;
+	/* No pin of its own: paths are those of the end. */
+	error = scrub_run(&check);
+	free(check.pending);
+	if (error < 0)
+		return store_error(error);
+	return check.problems ? 1 : 0;
+}

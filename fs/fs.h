@@ -313,3 +313,7 @@ typedef void fs_problem_fn(void *ctx, const struct fs_problem *problem);
  * problem was reported. Memory is bounded: no set of all inodes is held. */
 int fs_check(struct fs *fs, fs_problem_fn *fn, kv_progress_fn *progress,
 	     void *ctx);
+/* Verifies the bytes of the store (kv_check) and names the files that damage
+ * costs, no more. 0 sound, 1 when a problem was reported. */
+int fs_scrub(struct fs *fs, fs_problem_fn *fn, kv_progress_fn *progress,
+	     void *ctx);

@@ -5,7 +5,7 @@
  * What can be asked of a mounted store beyond system calls: ioctls on any file
  * or directory of the mount, usually its root. A plain header: no libfuse.
  *
- * Compaction and checks are jobs: they run in the background, one at a time,
+ * Compaction, checks and scrubs are jobs: they run in the background, one at a time,
  * and are watched with KVFS_IOC_JOB_STATUS. The last job's status stays until
  * the next one starts. Only the mount's owner and root may use these: EPERM
  * for others. ENOTTY: not a kvfs mount. All numbers are native-endian.
@@ -18,6 +18,7 @@ enum kvfs_job_kind {
 	KVFS_JOB_NONE, /* none since the mount */
 	KVFS_JOB_COMPACT,
 	KVFS_JOB_CHECK,
+	KVFS_JOB_SCRUB,
 };
 
 enum kvfs_job_state {
@@ -41,7 +42,7 @@ struct kvfs_job_status {
 	uint64_t id;    /* 1, 2, ...: of which job this is */
 	uint64_t done_bytes;
 	uint64_t total_bytes;   /* 0: not known yet */
-	uint64_t problem_count; /* a check's */
+	uint64_t problem_count; /* of a check or scrub */
 	int32_t result;         /* when done: 0, or a negative errno */
 	uint32_t reserved[3];   /* 0 */
 };
@@ -67,6 +68,12 @@ struct kvfs_apply_result {
 	uint32_t failed; /* the change it is about; their count: none */
 };
 
+/* How a scrub is to be done. */
+struct kvfs_scrub {
+	uint64_t rate_bytes;  /* a second; 0: as fast as it can */
+	uint64_t reserved[3]; /* 0 */
+};
+
 #define KVFS_IOC_PROTOCOL 1u
 
 #define KVFS_IOC_INFO _IOR('k', 0x40, struct kvfs_info)
@@ -85,3 +92,8 @@ struct kvfs_apply_result {
  * (fs/apply_file.h): all of them or none, whoever has right to the directories.
  */
 #define KVFS_IOC_APPLY _IOR('k', 0x47, struct kvfs_apply_result)
+/*
+ * Starts verifying all stored bytes, no faster than asked: a job as
+ * KVFS_IOC_CHECK, which looks at how things refer to each other, too.
+ */
+#define KVFS_IOC_SCRUB _IOW('k', 0x48, struct kvfs_scrub)

@@ -16,8 +16,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/lock.h"
+
+#define PAUSE_STEP_NS 100000000u
 
 struct problem {
 	uint64_t ino;
@@ -33,6 +36,9 @@ struct jobs {
 	struct mutex lock;
 	/* guarded by lock */
 	struct kvfs_job_status status;
+	struct jobs_figures figures;
+	uint64_t rate_bytes; /* of the job; 0: no limit */
+	uint64_t started_ns;
 	struct problem *problems; /* KVFS_PROBLEM_KEPT_MAX */
 	size_t kept_count;
 	bool started;
@@ -85,14 +91,49 @@ void jobs_free(struct jobs *jobs)
 	free(jobs);
 }
 
+static uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* How long a job that has done so much is to wait, to keep to its rate. */
+static uint64_t pause_ns(uint64_t done, uint64_t rate, uint64_t elapsed_ns)
+{
+	double due_ns = rate ? (double)done / (double)rate * 1e9 : 0;
+
+	return due_ns > (double)elapsed_ns ?
+		       (uint64_t)(due_ns - (double)elapsed_ns) :
+		       0;
+}
+
+/* In short steps: a job that is cancelled ends soon. */
+static void job_pause(struct jobs *jobs, uint64_t ns)
+{
+	while (ns && !atomic_load(&jobs->cancelled)) {
+		uint64_t step = ns < PAUSE_STEP_NS ? ns : PAUSE_STEP_NS;
+		struct timespec pause = { .tv_nsec = (long)step };
+
+		nanosleep(&pause, NULL);
+		ns -= step;
+	}
+}
+
 static int on_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	struct jobs *jobs = ctx;
+	uint64_t rate, started_ns;
 
 	mutex_lock(&jobs->lock);
 	jobs->status.done_bytes = done;
 	jobs->status.total_bytes = total;
+	rate = jobs->rate_bytes;
+	started_ns = jobs->started_ns;
 	mutex_unlock(&jobs->lock);
+	if (rate)
+		job_pause(jobs, pause_ns(done, rate, clock_ns() - started_ns));
 	return atomic_load(&jobs->cancelled);
 }
 
@@ -117,6 +158,37 @@ static void on_problem(void *ctx, const struct fs_problem *problem)
 	free(kept.what);
 }
 
+static int job_run(struct jobs *jobs, uint32_t kind)
+{
+	switch (kind) {
+	case KVFS_JOB_COMPACT:
+		return kv_compact(fs_kv(jobs->fs), on_progress, jobs);
+	case KVFS_JOB_SCRUB:
+		return fs_scrub(jobs->fs, on_problem, on_progress, jobs);
+	default:
+		return fs_check(jobs->fs, on_problem, on_progress, jobs);
+	}
+}
+
+/* A job has come to its end. */
+static void figures_count_locked(struct jobs *jobs) REQUIRES(&jobs->lock)
+{
+	const struct kvfs_job_status *status = &jobs->status;
+	struct jobs_figures *figures = &jobs->figures;
+
+	if (status->kind == KVFS_JOB_SCRUB)
+		figures->scrub_bytes += status->done_bytes;
+	if (status->result)
+		return;
+	if (status->kind == KVFS_JOB_SCRUB) {
+		figures->scrub_count++;
+		figures->scrub_problem_count = status->problem_count;
+		figures->scrub_time_s = (int64_t)time(NULL);
+	} else if (status->kind == KVFS_JOB_CHECK) {
+		figures->check_problem_count = status->problem_count;
+	}
+}
+
 static void *job_main(void *arg)
 {
 	struct jobs *jobs = arg;
@@ -126,20 +198,19 @@ static void *job_main(void *arg)
 	mutex_lock(&jobs->lock);
 	kind = jobs->status.kind;
 	mutex_unlock(&jobs->lock);
-	if (kind == KVFS_JOB_COMPACT)
-		result = kv_compact(fs_kv(jobs->fs), on_progress, jobs);
-	else
-		result = fs_check(jobs->fs, on_problem, on_progress, jobs);
+	result = job_run(jobs, kind);
 
 	mutex_lock(&jobs->lock);
 	jobs->status.state = KVFS_JOB_DONE;
 	/* That there are problems is told by their count. */
 	jobs->status.result = result > 0 ? 0 : result;
+	figures_count_locked(jobs);
 	mutex_unlock(&jobs->lock);
 	return NULL;
 }
 
-int jobs_start(struct jobs *jobs, enum kvfs_job_kind kind)
+static int start(struct jobs *jobs, enum kvfs_job_kind kind,
+		 uint64_t rate_bytes)
 {
 	int error = 0;
 
@@ -154,6 +225,8 @@ int jobs_start(struct jobs *jobs, enum kvfs_job_kind kind)
 		pthread_join(jobs->thread, NULL);
 	problems_clear_locked(jobs);
 	atomic_store(&jobs->cancelled, false);
+	jobs->rate_bytes = rate_bytes;
+	jobs->started_ns = clock_ns();
 	jobs->status = (struct kvfs_job_status){
 		.kind = kind,
 		.state = KVFS_JOB_RUNNING,
@@ -167,6 +240,23 @@ int jobs_start(struct jobs *jobs, enum kvfs_job_kind kind)
 	}
 	mutex_unlock(&jobs->lock);
 	return error;
+}
+
+int jobs_start(struct jobs *jobs, enum kvfs_job_kind kind)
+{
+	return start(jobs, kind, 0);
+}
+
+int jobs_start_scrub(struct jobs *jobs, uint64_t rate_bytes)
+{
+	return start(jobs, KVFS_JOB_SCRUB, rate_bytes);
+}
+
+void jobs_figures(struct jobs *jobs, struct jobs_figures *ret_figures)
+{
+	mutex_lock(&jobs->lock);
+	*ret_figures = jobs->figures;
+	mutex_unlock(&jobs->lock);
 }
 
 void jobs_status(struct jobs *jobs, struct kvfs_job_status *ret_status)

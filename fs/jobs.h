@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Compaction and checks of a mounted store, on demand, in the background: one
+ * Compaction, checks and scrubs of a mounted store, on demand, in the background: one
  * at a time, watched and stopped through fs/ioctl.h. No libfuse.
  */
 
@@ -18,6 +18,18 @@ void jobs_free(struct jobs *jobs);
 
 /* 0, -EBUSY while another runs, -EAGAIN without a thread for it. */
 int jobs_start(struct jobs *jobs, enum kvfs_job_kind kind);
+/* A scrub of at most so many bytes a second; 0: no limit. */
+int jobs_start_scrub(struct jobs *jobs, uint64_t rate_bytes);
+
+/* What scrubs and checks have found since the mount. */
+struct jobs_figures {
+	uint64_t scrub_count;         /* that came to their end */
+	uint64_t scrub_problem_count; /* of the last one */
+	uint64_t check_problem_count; /* of the last check */
+	int64_t scrub_time_s;         /* Unix time; 0: none */
+	uint64_t scrub_bytes;         /* read by all of them */
+};
+void jobs_figures(struct jobs *jobs, struct jobs_figures *ret_figures);
 void jobs_status(struct jobs *jobs, struct kvfs_job_status *ret_status);
 /* Problem `index` of the last check. 0, -ENODATA. */
 int jobs_problem(struct jobs *jobs, uint64_t index,

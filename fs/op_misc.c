@@ -144,6 +144,20 @@ static void compact_start(const struct request *request)
 				    jobs_start(mount->jobs, KVFS_JOB_COMPACT));
 }
 
+static void scrub_start(const struct request *request, const void *in,
+			size_t in_size)
+{
+	struct kvfs_scrub scrub;
+
+	if (in_size < sizeof(scrub)) {
+		reply_error(request, -EINVAL);
+		return;
+	}
+	memcpy(&scrub, in, sizeof(scrub));
+	reply_done(request,
+		   jobs_start_scrub(request->mount->jobs, scrub.rate_bytes));
+}
+
 void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg,
 	      struct fuse_file_info *fi, unsigned int flags, const void *in,
 	      size_t in_size, size_t out_size)
@@ -178,6 +192,9 @@ void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg,
 	case KVFS_IOC_CHECK:
 		reply_done(request,
 			   jobs_start(request->mount->jobs, KVFS_JOB_CHECK));
+		break;
+	case KVFS_IOC_SCRUB:
+		scrub_start(request, in, in_size);
 		break;
 	case KVFS_IOC_CHECKPOINT:
 		task_start(&task, TASK_WORKER);

@@ -78,6 +78,17 @@ static void add(_Atomic uint64_t *counter, uint64_t value)
 	atomic_fetch_add_explicit(counter, value, memory_order_relaxed);
 }
 
+static void raise(_Atomic uint64_t *highest, uint64_t value)
+{
+	uint64_t seen = atomic_load_explicit(highest, memory_order_relaxed);
+
+	while (value > seen &&
+	       !atomic_compare_exchange_weak_explicit(highest, &seen, value,
+						      memory_order_relaxed,
+						      memory_order_relaxed)) {
+	}
+}
+
 void opstats_record(struct opstats *stats, enum op op, uint64_t time_ns,
 		    int error)
 {
@@ -85,6 +96,7 @@ void opstats_record(struct opstats *stats, enum op op, uint64_t time_ns,
 
 	add(&counter->count, 1);
 	add(&counter->time_ns, time_ns);
+	raise(&counter->max_ns, time_ns);
 	add(&counter->buckets[opstats_bucket(time_ns)], 1);
 	if (error)
 		add(&counter->error_count, 1);
@@ -103,6 +115,8 @@ void opstats_read(const struct opstats *stats, enum op op,
 							memory_order_relaxed);
 	ret_figures->time_ns =
 		atomic_load_explicit(&counter->time_ns, memory_order_relaxed);
+	ret_figures->max_ns =
+		atomic_load_explicit(&counter->max_ns, memory_order_relaxed);
 	for (unsigned int i = 0; i < OPSTATS_BUCKET_COUNT; i++)
 		ret_figures->buckets[i] = atomic_load_explicit(
 			&counter->buckets[i], memory_order_relaxed);

@@ -56,6 +56,7 @@ struct op_counter {
 	_Atomic uint64_t count;
 	_Atomic uint64_t error_count;
 	_Atomic uint64_t time_ns;
+	_Atomic uint64_t max_ns;
 	_Atomic uint64_t buckets[OPSTATS_BUCKET_COUNT];
 };
 
@@ -76,6 +77,7 @@ struct op_figures {
 	uint64_t count;
 	uint64_t error_count;
 	uint64_t time_ns;
+	uint64_t max_ns; /* the longest */
 	uint64_t buckets[OPSTATS_BUCKET_COUNT];
 };
 

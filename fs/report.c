@@ -36,6 +36,18 @@ static uint64_t load(const _Atomic uint64_t *counter)
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+static void jobs_fill(struct jobs *jobs, struct stats_report *report)
+{
+	struct jobs_figures figures;
+
+	jobs_figures(jobs, &figures);
+	report->scrub_count = figures.scrub_count;
+	report->scrub_bytes = figures.scrub_bytes;
+	report->scrub_problem_count = figures.scrub_problem_count;
+	report->scrub_time_s = figures.scrub_time_s;
+	report->check_problem_count = figures.check_problem_count;
+}
+
 static void report_fill(struct mount *mount, struct stats_report *report)
 {
 	*report = (struct stats_report){
@@ -54,6 +66,7 @@ static void report_fill(struct mount *mount, struct stats_report *report)
 		.write_bytes = load(&mount->stats.write_bytes),
 	};
 	kv_stats(fs_kv(mount->fs), &report->kv);
+	jobs_fill(mount->jobs, report);
 	/* A disk that cannot be asked leaves zeros: better than no report. */
 	if (fs_statfs(mount->fs, &report->fs))
 		report->fs = (struct fs_statfs){ 0 };

@@ -57,6 +57,10 @@ static const struct figure figures[] = {
 	  "All files of the store." },
 	{ "segments", FIGURE_GAUGE, true, FIELD(kv.segment_count),
 	  "Files of the log." },
+	{ "oldest_segment", FIGURE_GAUGE, true, FIELD(kv.oldest_segment_id),
+	  "Number of the oldest file of the log." },
+	{ "active_segment", FIGURE_GAUGE, true, FIELD(kv.active_segment_id),
+	  "Number of the file that is written to; 0: none yet." },
 	{ "runs", FIGURE_GAUGE, true, FIELD(kv.run_count),
 	  "Files of the index." },
 	{ "run_bytes", FIGURE_GAUGE, false, FIELD(kv.run_bytes),
@@ -71,7 +75,7 @@ static const struct figure figures[] = {
 	  "Number of the newest change." },
 	{ "durable_lsn", FIGURE_COUNTER, true, FIELD(kv.durable_lsn),
 	  "Number of the newest change known to be on disk." },
-	{ "checkpoint_lsn", FIGURE_COUNTER, false, FIELD(kv.checkpoint_lsn),
+	{ "checkpoint_lsn", FIGURE_COUNTER, true, FIELD(kv.checkpoint_lsn),
 	  "Changes up to this one need no replay." },
 	{ "checkpoints", FIGURE_COUNTER, true, FIELD(kv.checkpoint_count),
 	  "Checkpoints since the store was opened." },
@@ -120,6 +124,16 @@ static const struct figure figures[] = {
 	  FIELD(kv.recovery_record_count), "Records replayed at open." },
 	{ "recovery_cut_bytes", FIGURE_GAUGE, false,
 	  FIELD(kv.recovery_cut_bytes), "Torn tail cut off at open." },
+	{ "scrubs", FIGURE_COUNTER, true, FIELD(scrub_count),
+	  "Verifications of all bytes since the mount." },
+	{ "scrub_bytes", FIGURE_COUNTER, false, FIELD(scrub_bytes),
+	  "Bytes they have read." },
+	{ "last_scrub_time", FIGURE_GAUGE, true, FIELD(scrub_time_s),
+	  "Unix time of the last one's end; 0: none." },
+	{ "last_scrub_problems", FIGURE_GAUGE, true,
+	  FIELD(scrub_problem_count), "What the last one found." },
+	{ "last_check_problems", FIGURE_GAUGE, false,
+	  FIELD(check_problem_count), "What the last check found." },
 	{ "damaged_reads", FIGURE_COUNTER, true, FIELD(kv.damaged_read_count),
 	  "Reads of records that fail their checksum." },
 	{ "io_errors", FIGURE_COUNTER, true, FIELD(io_error_count),
@@ -167,6 +181,7 @@ static const char *health_name(const struct stats_report *report)
 	if (report->kv.failed)
 		return "failed";
 	if (report->kv.damaged_read_count || report->io_error_count ||
+	    report->scrub_problem_count || report->check_problem_count ||
 	    report->kv.recovery == KV_RECOVERY_DAMAGED)
 		return "damaged";
 	return "ok";
@@ -186,10 +201,27 @@ int stats_render_health(const struct stats_report *report, struct buf *ret_text)
 	if (report->kv.damaged_read_count)
 		text_add(&text, "%" PRIu64 " reads of damaged records\n",
 			 report->kv.damaged_read_count);
+	if (report->scrub_problem_count)
+		text_add(&text,
+			 "%" PRIu64 " problems found by the last scrub\n",
+			 report->scrub_problem_count);
+	if (report->check_problem_count)
+		text_add(&text,
+			 "%" PRIu64 " problems found by the last check\n",
+			 report->check_problem_count);
 	if (report->io_error_count)
 		text_add(&text, "%" PRIu64 " requests answered with EIO\n",
 			 report->io_error_count);
 	return text.error;
+}
+
+/* How many bytes of values went into one in the log, since the mount. */
+static double compress_ratio(const struct stats_report *report)
+{
+	return report->kv.value_bytes_stored ?
+		       (double)report->kv.value_bytes_raw /
+			       (double)report->kv.value_bytes_stored :
+		       1;
 }
 
 /* --- .stats --- */
@@ -215,10 +247,12 @@ static void add_op_line(struct text *text, const struct stats_report *report,
 
 	text_add(text,
 		 "op_%s %" PRIu64 " errors %" PRIu64 " p50_us %.1f p99_us "
-		 "%.1f\n",
+		 "%.1f p999_us %.1f max_us %.1f\n",
 		 op_name((enum op)op), ops->count, ops->error_count,
 		 (double)op_figures_percentile_ns(ops, 500) / 1000,
-		 (double)op_figures_percentile_ns(ops, 990) / 1000);
+		 (double)op_figures_percentile_ns(ops, 990) / 1000,
+		 (double)op_figures_percentile_ns(ops, 999) / 1000,
+		 (double)ops->max_ns / 1000);
 }
 
 int stats_render_text(const struct stats_report *report, struct buf *ret_text)
@@ -233,6 +267,7 @@ int stats_render_text(const struct stats_report *report, struct buf *ret_text)
 			text_add(&text, "%s %" PRIu64 "\n", figures[i].name,
 				 figure_value(&figures[i], report));
 	}
+	text_add(&text, "compress_ratio %.2f\n", compress_ratio(report));
 	for (unsigned int op = 0; op < OP_COUNT; op++) {
 		if (report->ops[op].count &&
 		    op_rank(report, op) < TEXT_OP_COUNT)
@@ -250,12 +285,12 @@ static void add_json_op(struct text *text, const struct op_figures *ops,
 		 "    \"%s\": {\"count\": %" PRIu64 ", \"errors\": %" PRIu64
 		 ", \"time_ns\": %" PRIu64 ", \"p50_ns\": %" PRIu64
 		 ", \"p90_ns\": %" PRIu64 ", \"p99_ns\": %" PRIu64
-		 ", \"p999_ns\": %" PRIu64 "}",
+		 ", \"p999_ns\": %" PRIu64 ", \"max_ns\": %" PRIu64 "}",
 		 name, ops->count, ops->error_count, ops->time_ns,
 		 op_figures_percentile_ns(ops, 500),
 		 op_figures_percentile_ns(ops, 900),
 		 op_figures_percentile_ns(ops, 990),
-		 op_figures_percentile_ns(ops, 999));
+		 op_figures_percentile_ns(ops, 999), ops->max_ns);
 }
 
 static void add_json_string(struct text *text, const char *name,
@@ -297,6 +332,8 @@ int stats_render_json(const struct stats_report *report, struct buf *ret_text)
 	for (size_t i = 0; i < FIGURE_COUNT; i++)
 		text_add(&text, "  \"%s\": %" PRIu64 ",\n", figures[i].name,
 			 figure_value(&figures[i], report));
+	text_add(&text, "  \"compress_ratio\": %.4f,\n",
+		 compress_ratio(report));
 	text_add(&text, "  \"ops\": {");
 	for (unsigned int op = 0; op < OP_COUNT; op++) {
 		if (report->ops[op].count == 0)
@@ -388,6 +425,11 @@ int stats_render_metrics(const struct stats_report *report,
 			 suffix, counter ? "counter" : "gauge", figure->name,
 			 suffix, figure_value(figure, report));
 	}
+	text_add(&text,
+		 "# HELP kvfs_compress_ratio Bytes of values for each byte of "
+		 "them in the log.\n# TYPE kvfs_compress_ratio gauge\n"
+		 "kvfs_compress_ratio %.4f\n",
+		 compress_ratio(report));
 	add_ops(&text, report);
 	return text.error;
 }

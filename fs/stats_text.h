@@ -28,6 +28,12 @@ struct stats_report {
 	uint64_t io_error_count; /* requests answered with EIO */
 	uint64_t read_bytes;     /* by requests */
 	uint64_t write_bytes;
+	/* of scrubs and checks since the mount */
+	uint64_t scrub_count;
+	uint64_t scrub_bytes;
+	uint64_t scrub_problem_count; /* of the last one */
+	int64_t scrub_time_s;         /* Unix time of its end; 0: none */
+	uint64_t check_problem_count; /* of the last check */
 	struct op_figures ops[OP_COUNT];
 };
 

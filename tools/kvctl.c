@@ -21,10 +21,12 @@
 
 /* clang-format off */
 const struct command *const kvctl_commands[] = {
-	&command_get, &command_set, &command_append, &command_delete, &command_list,
-	&command_exists, &command_stat, &command_incr, &command_cas,
-	&command_create, &command_stats, &command_health, &command_compact,
-	&command_check, &command_umount, &command_version, &command_help, NULL,
+	&command_get, &command_set, &command_append, &command_delete,
+	&command_list, &command_exists, &command_stat, &command_incr,
+	&command_cas, &command_dump, &command_load, &command_export,
+	&command_import, &command_create, &command_stats, &command_top, &command_health,
+	&command_compact, &command_scrub, &command_check, &command_umount,
+	&command_version, &command_help, NULL,
 };
 /* clang-format on */
 

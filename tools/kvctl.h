@@ -83,6 +83,9 @@ extern const struct command command_list, command_exists, command_stat;
 extern const struct command command_stats, command_compact, command_check;
 extern const struct command command_health, command_incr, command_cas;
 extern const struct command command_create, command_append;
+extern const struct command command_dump, command_load;
+extern const struct command command_export, command_import;
+extern const struct command command_top, command_scrub;
 extern const struct command command_umount, command_version, command_help;
 
 /* Writes the overview, or a command's help, to stdout. */
@@ -95,3 +98,7 @@ void help_print_command(const struct command *command);
  * second signal ends the process at once.
  */
 bool interrupt_seen(void);
+
+/* A kv_progress_fn that draws a bar, ctx being the struct progress, and stops
+ * when a signal came. */
+int progress_show(void *ctx, uint64_t done, uint64_t total);

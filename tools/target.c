@@ -121,6 +121,11 @@ int target_close(struct target *target)
 	return target ? target->ops->close(target) : 0;
 }
 
+bool target_is_live(const struct target *target)
+{
+	return target->ops->is_live;
+}
+
 int target_sync(struct target *target)
 {
 	return target->ops->sync(target);
@@ -219,6 +224,14 @@ int target_read_link(struct target *target, const struct target_dir *dir,
 		     const char *name, struct buf *ret_text)
 {
 	return target->ops->read_link(target, dir, name, ret_text);
+}
+
+int target_make_link(struct target *target, const struct target_dir *dir,
+		     const char *name, const char *text)
+{
+	if (target_is_reserved(dir, name))
+		return -EPERM;
+	return target->ops->make_link(target, dir, name, text);
 }
 
 int target_lock(struct target *target, struct target_dir *dir)
@@ -438,6 +451,12 @@ int target_report(struct target *target, enum target_report kind,
 int target_compact(struct target *target, kv_progress_fn *progress, void *ctx)
 {
 	return target->ops->compact(target, progress, ctx);
+}
+
+int target_scrub(struct target *target, uint64_t rate, fs_problem_fn *fn,
+		 kv_progress_fn *progress, void *ctx)
+{
+	return target->ops->scrub(target, rate, fn, progress, ctx);
 }
 
 int target_check(struct target *target, fs_problem_fn *fn,

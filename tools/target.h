@@ -50,6 +50,9 @@ int target_create(const char *path, uint32_t block_size_bytes);
  */
 int target_close(struct target *target);
 
+/* Whether a daemon serves it: then it may change meanwhile. */
+bool target_is_live(const struct target *target);
+
 /* Makes all changes so far survive power loss. */
 int target_sync(struct target *target);
 
@@ -102,6 +105,11 @@ int target_remove_dir(struct target *target, const struct target_dir *dir,
 /* Appends what a symbolic link says. */
 int target_read_link(struct target *target, const struct target_dir *dir,
 		     const char *name, struct buf *ret_text);
+
+/* Makes a symbolic link that says `text`. -EEXIST, -EPERM as for
+ * directories. */
+int target_make_link(struct target *target, const struct target_dir *dir,
+		     const char *name, const char *text);
 
 /*
  * Shuts out other kvctls from changing names in this directory until it is
@@ -219,6 +227,10 @@ enum target_report {
 int target_report(struct target *target, enum target_report kind,
 		  struct buf *ret_text);
 int target_compact(struct target *target, kv_progress_fn *progress, void *ctx);
+/* Verifies the bytes, at most `rate` a second (0: no limit). 0 sound, 1 when a
+ * problem was reported. */
+int target_scrub(struct target *target, uint64_t rate, fs_problem_fn *fn,
+		 kv_progress_fn *progress, void *ctx);
 /* 0 sound, 1 when a problem was reported. */
 int target_check(struct target *target, fs_problem_fn *fn,
 		 kv_progress_fn *progress, void *ctx);

@@ -52,12 +52,13 @@ static int job_wait(int fd, uint64_t id, kv_progress_fn *progress, void *ctx,
 	return r;
 }
 
-static int job_run(int fd, unsigned long request, kv_progress_fn *progress,
-		   void *ctx, struct kvfs_job_status *status)
+static int job_run(int fd, unsigned long request, void *arg,
+		   kv_progress_fn *progress, void *ctx,
+		   struct kvfs_job_status *status)
 {
 	int r;
 
-	if (ioctl(fd, request))
+	if (ioctl(fd, request, arg))
 		return -errno;
 	r = status_load(fd, status);
 	return r ? r : job_wait(fd, status->id, progress, ctx, status);
@@ -67,7 +68,7 @@ int target_job_compact(int fd, kv_progress_fn *progress, void *ctx)
 {
 	struct kvfs_job_status status;
 
-	return job_run(fd, KVFS_IOC_COMPACT, progress, ctx, &status);
+	return job_run(fd, KVFS_IOC_COMPACT, NULL, progress, ctx, &status);
 }
 
 static void problem_show(const struct kvfs_job_problem *from, fs_problem_fn *fn,
@@ -115,13 +116,26 @@ static int problems_show(int fd, uint64_t count, fs_problem_fn *fn, void *ctx)
 	return count ? 1 : 0;
 }
 
+int target_job_scrub(int fd, uint64_t rate, fs_problem_fn *fn,
+		     kv_progress_fn *progress, void *ctx)
+{
+	struct kvfs_scrub scrub = { .rate_bytes = rate };
+	struct kvfs_job_status status = { 0 };
+	int r;
+
+	r = job_run(fd, KVFS_IOC_SCRUB, &scrub, progress, ctx, &status);
+	if (r < 0)
+		return r;
+	return problems_show(fd, status.problem_count, fn, ctx);
+}
+
 int target_job_check(int fd, fs_problem_fn *fn, kv_progress_fn *progress,
 		     void *ctx)
 {
 	struct kvfs_job_status status = { 0 };
 	int r;
 
-	r = job_run(fd, KVFS_IOC_CHECK, progress, ctx, &status);
+	r = job_run(fd, KVFS_IOC_CHECK, NULL, progress, ctx, &status);
 	if (r < 0)
 		return r;
 	return problems_show(fd, status.problem_count, fn, ctx);

@@ -248,6 +248,15 @@ static int mount_read_link(struct target *target, const struct target_dir *dir,
 	return buf_append(ret_text, text, (size_t)size);
 }
 
+static int mount_make_link(struct target *target, const struct target_dir *dir,
+			   const char *name, const char *text)
+{
+	if (symlinkat(text, dir->fd, name))
+		return -errno;
+	mount_of(target)->changed = true;
+	return 0;
+}
+
 static int mount_lock(struct target *target, struct target_dir *dir)
 {
 	int fd, r;
@@ -598,6 +607,13 @@ static int mount_compact(struct target *target, kv_progress_fn *progress,
 	return target_job_compact(mount_of(target)->root_fd, progress, ctx);
 }
 
+static int mount_scrub(struct target *target, uint64_t rate, fs_problem_fn *fn,
+		       kv_progress_fn *progress, void *ctx)
+{
+	return target_job_scrub(mount_of(target)->root_fd, rate, fn, progress,
+				ctx);
+}
+
 static int mount_check(struct target *target, fs_problem_fn *fn,
 		       kv_progress_fn *progress, void *ctx)
 {
@@ -617,6 +633,7 @@ static const struct target_ops mount_ops = {
 	.remove = mount_remove,
 	.remove_dir = mount_remove_dir,
 	.read_link = mount_read_link,
+	.make_link = mount_make_link,
 	.lock = mount_lock,
 	.file_open = mount_file_open,
 	.file_read = mount_file_read,
@@ -631,7 +648,9 @@ static const struct target_ops mount_ops = {
 	.apply = mount_apply,
 	.report = mount_report,
 	.compact = mount_compact,
+	.scrub = mount_scrub,
 	.check = mount_check,
+	.is_live = true,
 	.page_budget_max_bytes = PAGE_BUDGET_MAX_BYTES,
 	.page_budget_min_bytes = PAGE_BUDGET_MIN_BYTES,
 };

@@ -30,6 +30,8 @@ struct target_ops {
 			  const char *name);
 	int (*read_link)(struct target *target, const struct target_dir *dir,
 			 const char *name, struct buf *ret_text);
+	int (*make_link)(struct target *target, const struct target_dir *dir,
+			 const char *name, const char *text);
 	int (*lock)(struct target *target, struct target_dir *dir);
 
 	int (*file_open)(struct target *target, const struct target_dir *dir,
@@ -63,9 +65,12 @@ struct target_ops {
 		      struct buf *ret_text);
 	int (*compact)(struct target *target, kv_progress_fn *progress,
 		       void *ctx);
+	int (*scrub)(struct target *target, uint64_t rate, fs_problem_fn *fn,
+		     kv_progress_fn *progress, void *ctx);
 	int (*check)(struct target *target, fs_problem_fn *fn,
 		     kv_progress_fn *progress, void *ctx);
 
+	bool is_live;
 	/* What one page of a listing may hold at the root, and deep down. */
 	size_t page_budget_max_bytes, page_budget_min_bytes;
 };
@@ -85,5 +90,7 @@ int target_mount_open(const char *point, enum target_access access,
 
 /* The jobs of a mount, by ioctls on `fd`, waited for. As in target.h. */
 int target_job_compact(int fd, kv_progress_fn *progress, void *ctx);
+int target_job_scrub(int fd, uint64_t rate, fs_problem_fn *fn,
+		     kv_progress_fn *progress, void *ctx);
 int target_job_check(int fd, fs_problem_fn *fn, kv_progress_fn *progress,
 		     void *ctx);

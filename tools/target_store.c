@@ -211,6 +211,15 @@ static int store_read_link(struct target *target, const struct target_dir *dir,
 	return r;
 }
 
+static int store_make_link(struct target *target, const struct target_dir *dir,
+			   const char *name, const char *text)
+{
+	struct fs_cred cred = own_cred();
+
+	return fs_symlink(fs_of(target), &cred, dir->ino, slice_of_name(name),
+			  slice_of_name(text), NULL);
+}
+
 static int store_lock(struct target *target, struct target_dir *dir)
 {
 	(void)target;
@@ -475,6 +484,14 @@ static int store_compact(struct target *target, kv_progress_fn *progress,
 	return kv_compact(fs_kv(fs_of(target)), progress, ctx);
 }
 
+/* Nobody else is slowed down by it: the rate does not matter. */
+static int store_scrub(struct target *target, uint64_t rate, fs_problem_fn *fn,
+		       kv_progress_fn *progress, void *ctx)
+{
+	(void)rate;
+	return fs_scrub(fs_of(target), fn, progress, ctx);
+}
+
 static int store_check(struct target *target, fs_problem_fn *fn,
 		       kv_progress_fn *progress, void *ctx)
 {
@@ -494,6 +511,7 @@ static const struct target_ops store_ops = {
 	.remove = store_remove,
 	.remove_dir = store_remove_dir,
 	.read_link = store_read_link,
+	.make_link = store_make_link,
 	.lock = store_lock,
 	.file_open = store_file_open,
 	.file_read = store_file_read,
@@ -508,6 +526,7 @@ static const struct target_ops store_ops = {
 	.apply = store_apply,
 	.report = store_report,
 	.compact = store_compact,
+	.scrub = store_scrub,
 	.check = store_check,
 	.page_budget_max_bytes = PAGE_BUDGET_BYTES,
 	.page_budget_min_bytes = PAGE_BUDGET_BYTES,

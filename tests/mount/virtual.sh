@@ -8,7 +8,7 @@ start
 
 is "$(ls -A "$mnt")" "" "the listing"
 cat "$mnt/.stats" >"$work/stats"
-[ "$(wc -l <"$work/stats")" -le 45 ] || fail "more than a screen"
+[ "$(wc -l <"$work/stats")" -le 54 ] || fail "more than a screen"
 grep -qx 'health ok' "$work/stats" || fail "no health"
 grep -qx "store $store" "$work/stats" || fail "no store"
 is "$(head -n 1 "$mnt/.kvfs/health")" ok "health"

@@ -20,6 +20,12 @@ _kvctl_options() {
 	get | exists) echo '--null -0' ;;
 	set) echo '--file -f --if-absent --if-version' ;;
 	append) echo '--file -f' ;;
+	dump) echo '--prefix -p --from --to --attributes -a --tar -t' ;;
+	export) echo '--prefix -p --from --to' ;;
+	load) echo '--file -f --tar -t' ;;
+	top) echo '--interval -i --count -n --once -1' ;;
+	health) echo '--quiet -q' ;;
+	scrub) echo '--rate -r --json -j' ;;
 	delete) echo '--recursive -r --null -0' ;;
 	list) echo '--prefix -p --from --after --to --limit -n --long -l
 		--json -j --directories -d --shallow -s --null -0' ;;
@@ -38,7 +44,8 @@ _kvctl_store() {
 	for ((i = 2; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--file | --prefix | --from | --after | --to | --limit | \
-			--timeout | --by | --block-size | --if-version | -f | -p | -n | -t | -b) ((i++)) ;;
+			--timeout | --by | --block-size | --if-version | --interval | --count | --rate | \
+			-i | -f | -p | -n | -t | -b) ((i++)) ;;
 		-?*) ;;
 		*)
 			printf '%s' "${COMP_WORDS[i]/#\~/$HOME}"
@@ -51,8 +58,8 @@ _kvctl_store() {
 _kvctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command=${COMP_WORDS[1]} store
-	local commands='get set append delete list exists stat incr cas create stats health
-		compact check fsck umount version help'
+	local commands='get set append delete list exists stat incr cas dump load export
+		import create stats top health compact scrub check fsck umount version help'
 
 	COMPREPLY=()
 	if [[ $COMP_CWORD -eq 1 ]]; then
@@ -72,7 +79,7 @@ _kvctl() {
 		return
 		;;
 	--limit | -n | --timeout | -t | --by | --block-size | --if-version | \
-		-b) return ;;
+		--interval | -i | --count | --rate | -b) return ;;
 	esac
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W \
@@ -80,6 +87,9 @@ _kvctl() {
 	elif [[ $command == help ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
 	elif [[ -z $store ]]; then
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+	elif [[ $command == export || $command == import ]]; then
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 	else

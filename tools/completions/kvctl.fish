@@ -12,7 +12,7 @@ function __kvctl_store
         end
         switch $word
             case --file --prefix --from --after --to --limit --timeout \
-                    --by --block-size --if-version -f -p -n -t -b
+                    --by --block-size --if-version --interval --count --rate -i -f -p -n -t -b
                 set skip 1
             case '-?*'
             case '*'
@@ -42,8 +42,8 @@ function __kvctl_wants_store
     and not __kvctl_store >/dev/null
 end
 
-set -l commands get set append delete list exists stat incr cas create stats \
-    health compact check fsck umount version help
+set -l commands get set append delete list exists stat incr cas dump load \
+    export import create stats top health compact scrub check fsck umount version help
 
 complete -c kvctl -f
 complete -c kvctl -n '__fish_is_first_arg' -a get -d 'write values to standard output'
@@ -55,6 +55,12 @@ complete -c kvctl -n '__fish_is_first_arg' -a exists -d 'do keys exist?'
 complete -c kvctl -n '__fish_is_first_arg' -a stat -d 'all about keys but their values'
 complete -c kvctl -n '__fish_is_first_arg' -a incr -d 'add to a number'
 complete -c kvctl -n '__fish_is_first_arg' -a cas -d 'change a value if it is as expected'
+complete -c kvctl -n '__fish_is_first_arg' -a dump -d 'write keys and values as text or tar'
+complete -c kvctl -n '__fish_is_first_arg' -a load -d 'set keys from a dump'
+complete -c kvctl -n '__fish_is_first_arg' -a export -d 'write keys as files'
+complete -c kvctl -n '__fish_is_first_arg' -a import -d 'set keys from files'
+complete -c kvctl -n '__fish_is_first_arg' -a top -d 'watch a mounted store'
+complete -c kvctl -n '__fish_is_first_arg' -a scrub -d 'verify all stored bytes'
 complete -c kvctl -n '__fish_is_first_arg' -a health -d 'is anything known to be wrong?'
 complete -c kvctl -n '__fish_is_first_arg' -a create -d 'make an empty store'
 complete -c kvctl -n '__fish_is_first_arg' -a stats -d 'counters of the store'
@@ -73,18 +79,25 @@ complete -c kvctl -n '__kvctl_in get set append delete exists stat incr cas' -a 
 complete -c kvctl -n '__kvctl_in get delete exists stat list' -s 0 -l null -d 'keys end in NUL'
 complete -c kvctl -n '__kvctl_in set' -l if-absent -d 'only keys that do not exist'
 complete -c kvctl -n '__kvctl_in set' -l if-version -x -d 'only while stat shows it'
-complete -c kvctl -n '__kvctl_in set append' -s f -l file -rF -d 'the value is in this file'
+complete -c kvctl -n '__kvctl_in set append load' -s f -l file -rF -d 'the value is in this file'
 complete -c kvctl -n '__kvctl_in delete' -s r -l recursive -d 'directories, too'
-complete -c kvctl -n '__kvctl_in list' -s p -l prefix -x -a '(__kvctl_keys)' -d 'keys that begin so'
-complete -c kvctl -n '__kvctl_in list' -l from -x -a '(__kvctl_keys)' -d 'begin at this key'
+complete -c kvctl -n '__kvctl_in list dump export' -s p -l prefix -x -a '(__kvctl_keys)' -d 'keys that begin so'
+complete -c kvctl -n '__kvctl_in list dump export' -l from -x -a '(__kvctl_keys)' -d 'begin at this key'
 complete -c kvctl -n '__kvctl_in list' -l after -x -a '(__kvctl_keys)' -d 'begin behind this key'
-complete -c kvctl -n '__kvctl_in list' -l to -x -a '(__kvctl_keys)' -d 'end before this key'
+complete -c kvctl -n '__kvctl_in list dump export' -l to -x -a '(__kvctl_keys)' -d 'end before this key'
 complete -c kvctl -n '__kvctl_in list' -s n -l limit -x -d 'no more than that many'
 complete -c kvctl -n '__kvctl_in list' -s l -l long -d 'mode, owner, size, time'
 complete -c kvctl -n '__kvctl_in list' -s d -l directories -d 'directories, too'
 complete -c kvctl -n '__kvctl_in list' -s s -l shallow -d 'enter no directory'
-complete -c kvctl -n '__kvctl_in list stat stats check fsck' -s j -l json -d 'as JSON'
+complete -c kvctl -n '__kvctl_in list stat stats scrub check fsck' -s j -l json -d 'as JSON'
 complete -c kvctl -n '__kvctl_in umount' -s t -l timeout -x -d 'wait so many seconds'
 complete -c kvctl -n '__kvctl_in incr' -s b -l by -x -d 'add this'
 complete -c kvctl -n '__kvctl_in cas' -s a -l absent -d 'expect no such key'
 complete -c kvctl -n '__kvctl_in create' -s b -l block-size -x -d '4K to 1M'
+complete -c kvctl -n '__kvctl_in dump' -s a -l attributes -d 'mode and mtime'
+complete -c kvctl -n '__kvctl_in dump load' -s t -l tar -d 'a tar archive'
+complete -c kvctl -n '__kvctl_in top' -s i -l interval -x -d 'seconds'
+complete -c kvctl -n '__kvctl_in top' -s n -l count -x -d 'so many frames'
+complete -c kvctl -n '__kvctl_in top' -s 1 -l once -d 'one frame'
+complete -c kvctl -n '__kvctl_in health' -s q -l quiet -d 'exit status only'
+complete -c kvctl -n '__kvctl_in scrub' -s r -l rate -x -d 'bytes a second'
