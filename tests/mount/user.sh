@@ -3,7 +3,15 @@
 # A user's own mount, through fusermount3. Root plays that user, in a mount
 # namespace of its own, where users may open /dev/fuse.
 if [ "$(id -u)" -eq 0 ] && [ -z "${IN_NAMESPACE:-}" ]; then
-	IN_NAMESPACE=1 exec unshare --mount sh "$0"
+	IN_NAMESPACE=1 exec unshare --mount --propagation private sh "$0"
+fi
+if [ -n "${IN_NAMESPACE:-}" ]; then
+	# It has what was mounted elsewhere as well; a mount that is ended there
+	# would live on here, and its daemon with it.
+	awk '/ - fuse/ { print $5 }' /proc/self/mountinfo | sort -r |
+		while read -r point; do
+			umount -l "$(printf '%b' "$point")"
+		done
 fi
 . "$(dirname "$0")/lib.sh"
 need_fuse
