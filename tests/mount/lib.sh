@@ -23,6 +23,7 @@ mounts_left() {
 cleanup() {
 	status=$?
 	trap - EXIT
+	cd /
 	mounts_left | while read -r point; do
 		umount -l "$point" 2>/dev/null ||
 			fusermount3 -u -z "$point"
