@@ -28,19 +28,33 @@ static int size_set(struct txn *txn, struct inode *inode, unsigned int set,
 	return error;
 }
 
+/* S_ISGID without S_IXGRP is no privilege to run as the group, but only who is
+ * of the group may keep it. */
+static bool loses_sgid(const struct fs_cred *cred, const struct inode *inode)
+{
+	return (inode->mode & S_ISGID) && !inode_is_dir(inode) && cred &&
+	       !cred_is_member(cred, inode->gid);
+}
+
+static int privileges_drop(struct txn *txn, const struct fs_cred *cred,
+			   struct inode *inode)
+{
+	if (loses_sgid(cred, inode))
+		inode->mode &= ~(uint32_t)S_ISGID;
+	return inode_drop_privileges(txn, inode);
+}
+
 static int owner_set(struct txn *txn, const struct fs_cred *cred,
 		     struct inode *inode, unsigned int set,
 		     const struct fs_attr *attr)
 {
-	/* S_ISGID without S_IXGRP is no privilege to run as the group, but
-	 * only who is of the group may keep it. */
-	if (!inode_is_dir(inode) && cred && !cred_is_member(cred, inode->gid))
-		inode->mode &= ~(uint32_t)S_ISGID;
+	int error = privileges_drop(txn, cred, inode);
+
 	if (set & FS_SET_UID)
 		inode->uid = attr->uid;
 	if (set & FS_SET_GID)
 		inode->gid = attr->gid;
-	return inode_drop_privileges(txn, inode);
+	return error;
 }
 
 static int mode_set(struct txn *txn, const struct fs_cred *cred,
@@ -74,7 +88,8 @@ static int setattr_prepare(struct txn *txn, const struct fs_cred *cred,
 	int error = 0;
 
 	if (set == 0 ||
-	    (set == FS_SET_KILL_SUIDGID && !inode_has_privileges(inode)))
+	    (set == FS_SET_KILL_SUIDGID && !inode_has_privileges(inode) &&
+	     !loses_sgid(cred, inode)))
 		return 1;
 	/* First, as it may have to commit on its own before. */
 	if (set & FS_SET_SIZE)
@@ -82,7 +97,7 @@ static int setattr_prepare(struct txn *txn, const struct fs_cred *cred,
 	if (!error && (set & FS_SET_OWNER))
 		error = owner_set(txn, cred, inode, set, attr);
 	else if (!error && (set & FS_SET_KILL_SUIDGID))
-		error = inode_drop_privileges(txn, inode);
+		error = privileges_drop(txn, cred, inode);
 	if (!error && (set & FS_SET_MODE))
 		error = mode_set(txn, cred, inode, attr->mode);
 	if (error)

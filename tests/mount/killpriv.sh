@@ -45,6 +45,20 @@ for what in write append truncate fallocate; do
 	is "$(stat -c %a "$mnt/$what")" 777 "after a user's $what, asked again"
 done
 
+# Set-group-id that no execute bit goes with stays for members of the group.
+for what in write append truncate fallocate; do
+	chgrp 4321 "$mnt/$what"
+	chmod 6666 "$mnt/$what"
+	setpriv --reuid=1234 --regid=1234 --groups=4321 \
+		"$python" "$work/write.py" "$what" "$mnt/$what"
+	is "$(stat -c %a "$mnt/$what")" 2666 "after a member's $what"
+	setpriv --reuid=1234 --regid=1234 --clear-groups \
+		"$python" "$work/write.py" "$what" "$mnt/$what"
+	is "$(stat -c %a "$mnt/$what")" 666 "after another's $what"
+	drop_caches
+	is "$(stat -c %a "$mnt/$what")" 666 "after another's, asked again"
+done
+
 # Writing does not ask for security.capability each time.
 before=$(sed -n 's/^op_getxattr \([0-9]*\).*/\1/p' "$mnt/.stats")
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do

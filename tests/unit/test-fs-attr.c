@@ -144,6 +144,31 @@ static void writing_and_truncating_clear_set_id_bits_when_asked(void **state)
 	assert_sound(f);
 }
 
+static void only_members_keep_the_group_id_bit_when_they_write(void **state)
+{
+	struct fs_fixture *f = *state;
+	uint64_t ino = make_file(f, "f");
+	struct fs_attr attr = { .size_bytes = 1 };
+
+	assert_int_equal(chown_to(f, ino, 0, 7), 0);
+	assert_int_equal(chmod_as(f, NULL, ino, 06666), 0);
+	assert_int_equal(fs_setattr(f->fs, &user, ino, FS_SET_KILL_SUIDGID,
+				    &attr, NULL),
+			 0);
+	assert_int_equal(mode_of(f, ino), 02666);
+	assert_int_equal(chown_to(f, ino, 0, 8), 0);
+	assert_int_equal(fs_setattr(f->fs, &user, ino, FS_SET_KILL_SUIDGID,
+				    &attr, NULL),
+			 0);
+	assert_int_equal(mode_of(f, ino), 0666);
+	assert_int_equal(chmod_as(f, NULL, ino, 02666), 0);
+	assert_int_equal(fs_setattr(f->fs, &user, ino,
+				    FS_SET_SIZE | FS_SET_KILL_SUIDGID, &attr,
+				    NULL),
+			 0);
+	assert_int_equal(mode_of(f, ino), 0666);
+}
+
 static void times_are_kept_to_the_nanosecond_and_far_from_now(void **state)
 {
 	struct fs_fixture *f = *state;
@@ -333,6 +358,7 @@ int main(void)
 		FS_TEST(only_members_set_the_group_id_bit),
 		FS_TEST(chown_clears_set_id_bits_but_of_directories),
 		FS_TEST(writing_and_truncating_clear_set_id_bits_when_asked),
+		FS_TEST(only_members_keep_the_group_id_bit_when_they_write),
 		FS_TEST(times_are_kept_to_the_nanosecond_and_far_from_now),
 		FS_TEST(operations_move_the_times_they_should),
 		FS_TEST(deleting_gives_space_back_in_statfs),
