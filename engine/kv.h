@@ -330,6 +330,7 @@ struct kv_stats {
 	enum kv_recovery recovery;
 	uint64_t recovery_record_count; /* replayed at open */
 	uint64_t recovery_cut_bytes;    /* of a torn tail */
+	uint64_t recovery_lost_count;   /* changes lost to damage, at open */
 	int failed; /* 0, or the errno that made the store read-only */
 	uint8_t uuid[16];
 };

@@ -137,6 +137,11 @@ static int check_segment(struct check *check, struct segment *segment)
 	segment_name(segment->header.id, name);
 	error = scan_init(&scan, segment, 0, end);
 	scan.verify_values = true;
+	if (!error && segment_verify_header(segment))
+		check_report(check, KV_PROBLEM_RECORD, slice_of(NULL, 0), name,
+			     0,
+			     "the header is damaged; the manifest still has "
+			     "what it said");
 	if (!error && segment->map.size < end)
 		check_report(check, KV_PROBLEM_LOST, slice_of(NULL, 0), name,
 			     segment->map.size, "the file has been cut short");

@@ -106,6 +106,7 @@ struct kv {
 	enum kv_recovery recovery;
 	uint64_t recovery_record_count;
 	uint64_t recovery_cut_bytes;
+	uint64_t recovery_lost_count;
 };
 
 struct kv_pin {

@@ -91,6 +91,7 @@ void kv_stats(struct kv *kv, struct kv_stats *ret_stats)
 	s.recovery = kv->recovery;
 	s.recovery_record_count = kv->recovery_record_count;
 	s.recovery_cut_bytes = kv->recovery_cut_bytes;
+	s.recovery_lost_count = kv->recovery_lost_count;
 	s.reserve_bytes = atomic_load(&kv->reserve.held_bytes);
 	s.space_low = reserve_is_low(&kv->reserve);
 	s.failed = -atomic_load(&kv->failed);

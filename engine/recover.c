@@ -198,6 +198,13 @@ static int load_segments(struct recovery *r)
 			return found->status;
 		if (replayed && found->size_bytes > limit)
 			limit = found->size_bytes;
+		/* It was longer, and may have gone on. */
+		if (replayed && found->size_bytes < s->end) {
+			kv_log(r->kv, KV_LOG_ERROR,
+			       "segment %016llx has been cut short",
+			       (unsigned long long)s->header.id);
+			note(r->kv, KV_RECOVERY_DAMAGED);
+		}
 		error = recovery_add(r, &s->header, s->end, &s->counts,
 				     s->damaged, limit);
 	}
@@ -361,6 +368,7 @@ static int recovery_replay(struct recovery *r)
 		last->end = replay.cut_offset;
 	mutex_unlock(&kv->write_lock);
 	kv->recovery_record_count = replay.record_count;
+	kv->recovery_lost_count = replay.lost_count;
 	atomic_store(&kv->last_lsn, replay.next_lsn - 1);
 	atomic_store(&kv->durable_lsn, replay.next_lsn - 1);
 	if (!exact)

@@ -162,10 +162,13 @@ static int pending_apply(struct replay_state *state)
 	return error ? error : apply_budget(kv);
 }
 
-static void report_loss(struct replay *replay, const struct segment *segment,
+/* The segment is kept by compaction as long as it can be: what is left of the
+ * records may tell somebody whose they were. */
+static void report_loss(struct replay *replay, struct segment *segment,
 			uint64_t offset, uint64_t count)
 {
 	replay->damaged = true;
+	segment->damaged = true;
 	replay->lost_count += count;
 	kv_log(replay->kv, KV_LOG_ERROR,
 	       "segment %016llx is damaged at %llu: %llu changes lost",
@@ -276,7 +279,7 @@ static void replay_cut_at(struct replay *replay, size_t index, uint64_t offset,
 }
 
 /* Whether a segment continues the log at the LSN it has come to. */
-static bool replay_follows(struct replay *replay, const struct segment *next)
+static bool replay_follows(struct replay *replay, struct segment *next)
 {
 	uint64_t base = next->header.base_lsn;
 

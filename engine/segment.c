@@ -167,8 +167,12 @@ int segment_probe(struct io *io, int dir_fd, const char *name,
 		error = io_read(io, fd, bytes, sizeof(bytes), 0);
 	io_close(io, fd);
 	/* A file cut off in its header is one that was never written. */
+	if (error == -ENODATA && size_bytes < SEGMENT_HEADER_BYTES) {
+		*ret_size_bytes = size_bytes;
+		return 1;
+	}
 	if (error == -ENODATA)
-		return size_bytes < SEGMENT_HEADER_BYTES ? 1 : -EIO;
+		return -EIO;
 	if (error)
 		return error;
 	error = segment_header_decode(bytes, ret_header);
@@ -347,6 +351,39 @@ int segment_map(struct segment *segment)
 	}
 	mutex_unlock(&segment->map_lock);
 	return error;
+}
+
+struct header_job {
+	const uint8_t *from;
+	uint8_t bytes[SEGMENT_HEADER_BYTES];
+};
+
+/* Under the guard. */
+static int header_copy(void *ctx)
+{
+	struct header_job *job = ctx;
+
+	memcpy(job->bytes, job->from, sizeof(job->bytes));
+	return 0;
+}
+
+int segment_verify_header(struct segment *segment)
+{
+	uint8_t expected[SEGMENT_HEADER_BYTES];
+	struct header_job job;
+	int error = segment_map(segment);
+
+	if (error)
+		return error;
+	if (segment->map.size < SEGMENT_HEADER_BYTES)
+		return -EUCLEAN;
+	job.from = segment->map.address;
+	error = io_guarded(&segment->map, 0, SEGMENT_HEADER_BYTES, header_copy,
+			   &job);
+	if (error)
+		return error;
+	segment_header_encode(&segment->header, expected);
+	return memcmp(job.bytes, expected, sizeof(expected)) ? -EUCLEAN : 0;
 }
 
 struct read_job {

@@ -84,7 +84,7 @@ struct segment *segment_known(struct io *io, int dir_fd,
 			      const struct segment_counts *counts);
 
 /* Reads and decodes a segment file's header, and its size. Results as
- * segment_header_decode, or -EIO, -ENOENT. The size comes with -EUCLEAN, too. */
+ * segment_header_decode, or -EIO, -ENOENT. The size comes with 1 and -EUCLEAN, too. */
 int segment_probe(struct io *io, int dir_fd, const char *name,
 		  struct segment_header *ret_header, uint64_t *ret_size_bytes);
 
@@ -139,6 +139,10 @@ static inline struct record_site segment_site(const struct segment *segment,
 
 /* Makes the map, once. 0, -EIO, -ENOENT, -EUCLEAN (not the file meant). */
 int segment_map(struct segment *segment);
+
+/* Whether the file's header is as it was written: 0, -EUCLEAN, -EIO, and as
+ * segment_map. Reading goes without it, rebuilding a lost manifest does not. */
+int segment_verify_header(struct segment *segment);
 
 /* What of a value is wanted, and what was found. */
 struct segment_read {
