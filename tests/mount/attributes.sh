@@ -54,6 +54,75 @@ changes(os.link, "t", "dir/t", m=True, c=True, name="dir")
 changes(os.unlink, "dir/t", m=True, c=True, name="dir")
 
 
+# Which times move: of the file (m, c), and of the directory it is in.
+def settle():
+    now = time.clock_gettime_ns(5) # CLOCK_REALTIME_COARSE stamps files
+    while time.clock_gettime_ns(5) == now:
+        pass
+
+def moves(function, *args, file, parent, name="w/f"):
+    def moved(path, before):
+        if before is None or not os.path.lexists(path):
+            return None
+        st = os.lstat(path)
+        return (("m" if st.st_mtime_ns > before[0] else "") +
+                ("c" if st.st_ctime_ns > before[1] else ""))
+    def look(path):
+        if not os.path.lexists(path):
+            return None
+        return os.lstat(path).st_mtime_ns, os.lstat(path).st_ctime_ns
+    before = look(name), look("w")
+    settle()
+    function(*args)
+    assert moved("w", before[1]) == parent, (function, args, "parent")
+    if file is not None:
+        assert moved(name, before[0]) == file, (function, args, "file")
+
+os.mkdir("w")
+os.mkdir("other")
+fd2 = os.open("w/f", os.O_CREAT | os.O_RDWR)
+os.write(fd2, b"text")
+os.fsync(fd2)
+moves(os.pread, fd2, 4, 0, file="", parent="")
+moves(os.listdir, "w", file="", parent="")
+moves(os.access, "w/f", os.R_OK, file="", parent="")
+moves(os.pwrite, fd2, b"", 0, file="", parent="")
+moves(os.pwrite, fd2, b"x", 0, file="mc", parent="")
+moves(os.pwrite, fd2, b"x" * 100000, 5000, file="mc", parent="")
+moves(os.truncate, "w/f", 10, file="mc", parent="")
+moves(os.truncate, "w/f", 10, file="mc", parent="")
+moves(os.truncate, "w/f", 0, file="mc", parent="")
+moves(lambda: os.close(os.open("w/f", os.O_WRONLY | os.O_TRUNC)),
+      file="mc", parent="")
+moves(lambda: os.close(os.open("w/f", os.O_RDWR | os.O_CREAT)),
+      file="", parent="")
+moves(os.posix_fallocate, fd2, 0, 100, file="mc", parent="")
+moves(os.chmod, "w/f", 0o640, file="c", parent="")
+moves(os.chown, "w/f", os.getuid(), os.getgid(), file="c", parent="")
+moves(os.setxattr, "w/f", "user.x", b"1", file="c", parent="")
+moves(os.removexattr, "w/f", "user.x", file="c", parent="")
+moves(os.link, "w/f", "other/f", file="c", parent="")
+moves(os.link, "w/f", "w/g", file="c", parent="mc")
+moves(os.unlink, "w/g", file="c", parent="mc")
+moves(os.unlink, "other/f", file="c", parent="")
+moves(os.rename, "w/f", "w/h", file=None, parent="mc")
+moves(os.rename, "w/h", "w/f", file=None, parent="mc")
+moves(os.rename, "w/f", "other/f", file=None, parent="mc")
+moves(os.rename, "other/f", "w/f", file=None, parent="mc")
+before = os.stat("w/f").st_ctime_ns
+settle()
+os.rename("w/f", "w/i")
+assert os.stat("w/i").st_ctime_ns > before, "ctime of what is renamed"
+os.rename("w/i", "w/f")
+for make, remove in ((os.mkdir, os.rmdir), (os.mkfifo, os.unlink),
+                     (lambda n: os.symlink("x", n), os.unlink)):
+    moves(make, "w/new", file=None, parent="mc")
+    moves(remove, "w/new", file=None, parent="mc")
+moves(os.mkdir, "w/dir", file=None, parent="mc")
+moves(os.mkdir, "w/dir/sub", file="mc", parent="", name="w/dir")
+moves(os.rename, "w/dir", "other/dir", file=None, parent="mc")
+os.close(fd2)
+
 os.utime("t", ns=(1, 2))
 assert times("t")[:2] == (1, 2)
 os.utime("t", ns=(3, times("t")[1]))

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "fs/escape.h"
+#include "fs/schema.h"
 #include "tests/unit/fs_fixture.h"
 
 static void a_new_store_has_an_empty_root(void **state)
@@ -202,6 +203,53 @@ static void links_are_counted(void **state)
 	assert_sound(f);
 }
 
+/* What takes four billion calls otherwise. */
+static void set_link_count(struct fs_fixture *f, uint64_t ino, uint32_t count)
+{
+	uint8_t bytes[INODE_RECORD_MAX];
+	struct schema_key key;
+	struct buf value = { 0 };
+	struct inode inode;
+
+	inode_key_encode(&key, ino);
+	assert_int_equal(kv_get(fs_kv(f->fs), NULL, key_slice(&key), &value),
+			 0);
+	assert_int_equal(inode_decode(buf_slice(&value), ino, &inode), 0);
+	inode.nlink = count;
+	assert_int_equal(kv_set(fs_kv(f->fs), key_slice(&key),
+				slice_of(bytes, inode_encode(&inode, bytes)),
+				NULL),
+			 0);
+	buf_release(&value);
+}
+
+static void links_end_at_their_limit(void **state)
+{
+	struct fs_fixture *f = *state;
+	uint64_t file = make_file(f, "a");
+	uint64_t dir = make_dir(f, "d");
+	uint64_t moved = make_dir(f, "m");
+
+	set_link_count(f, file, FS_LINK_MAX - 1);
+	assert_int_equal(fs_link(f->fs, file, 1, name_of("b"), NULL), 0);
+	assert_int_equal(fs_link(f->fs, file, 1, name_of("c"), NULL), -EMLINK);
+	assert_int_equal(fs_unlink(f->fs, 1, name_of("b"), NULL), 0);
+	assert_int_equal(fs_link(f->fs, file, dir, name_of("c"), NULL), 0);
+	set_link_count(f, file, 2);
+
+	set_link_count(f, dir, FS_LINK_MAX);
+	assert_int_equal(fs_mkdir(f->fs, &f->cred, dir, name_of("x"), 0755,
+				  NULL),
+			 -EMLINK);
+	assert_int_equal(fs_rename(f->fs, &f->cred, 1, name_of("m"), dir,
+				   name_of("m"), 0),
+			 -EMLINK);
+	make_file_in(f, dir, "file");
+	set_link_count(f, dir, 2);
+	assert_int_equal(find_in(f, 1, "m"), moved);
+	assert_sound(f);
+}
+
 static void
 only_directories_are_removed_by_rmdir_and_only_empty_ones(void **state)
 {
@@ -369,6 +417,7 @@ int main(void)
 		FS_TEST(all_types_can_be_made),
 		FS_TEST(a_symbolic_link_keeps_its_target),
 		FS_TEST(links_are_counted),
+		FS_TEST(links_end_at_their_limit),
 		FS_TEST(only_directories_are_removed_by_rmdir_and_only_empty_ones),
 		FS_TEST(nothing_can_be_made_in_a_removed_directory),
 		FS_TEST(names_change_the_times_of_directory_and_inode),
