@@ -26,6 +26,7 @@ const struct command *const kvctl_commands[] = {
 	&command_cas, &command_dump, &command_load, &command_export,
 	&command_import, &command_create, &command_stats, &command_top, &command_health,
 	&command_compact, &command_scrub, &command_check, &command_umount,
+	&command_shell,
 	&command_version, &command_help, NULL,
 };
 /* clang-format on */
@@ -53,7 +54,7 @@ static void interrupt_nudge(int number)
 
 static void interrupt_note(int number)
 {
-	interrupted = 1;
+	interrupted = number;
 	interrupt_nudge(number);
 }
 
@@ -70,6 +71,16 @@ static void signals_set_up(void)
 	sigaction(SIGHUP, &action, NULL);
 	/* A closed pipe is an error to handle: the store is to be closed. */
 	signal(SIGPIPE, SIG_IGN);
+}
+
+bool interrupt_clear(void)
+{
+	if (interrupted != SIGINT)
+		return false;
+	alarm(0);
+	interrupted = 0;
+	signals_set_up();
+	return true;
 }
 
 const struct command *command_find(const char *name)
@@ -178,7 +189,7 @@ static int options_parse(struct invocation *inv, int argc, char *const *argv)
 	int value, i;
 
 	options_describe(inv->command, letters + 1, longs);
-	optind = 1;
+	optind = 0; /* GNU's for: from the beginning, once more */
 	opterr = 0;
 	while ((value = getopt_long(argc, argv, letters, longs, NULL)) >= 0) {
 		if (value == OPTION_HELP)
@@ -201,7 +212,8 @@ static int operands_check(struct invocation *inv)
 	const struct command *command = inv->command;
 	int count;
 
-	if (command->target != COMMAND_NO_TARGET && inv->operand_count) {
+	if (command->target != COMMAND_NO_TARGET && !inv->store &&
+	    inv->operand_count) {
 		inv->store = *inv->operands++;
 		inv->operand_count--;
 	}
@@ -271,6 +283,41 @@ static int command_run(const struct command *command, int argc, char **argv)
 	}
 	r = command->run(&inv);
 	return invocation_finish(&inv, r);
+}
+
+bool command_has_place_in_shell(const struct command *command)
+{
+	return command->target != COMMAND_NO_TARGET ?
+		       command != &command_shell :
+		       command == &command_help || command == &command_version;
+}
+
+int command_run_inside(const struct invocation *outer,
+		       const struct command *command, int argc, char **argv)
+{
+	struct invocation inv = {
+		.command = command,
+		.target = outer->target,
+		.store = outer->store,
+	};
+	int r, status;
+
+	r = options_parse(&inv, argc, argv);
+	if (r == 1) {
+		help_print_command(command);
+		return output_finish() ? run_error(command) : KVCTL_DONE;
+	}
+	if (r == 0)
+		r = operands_check(&inv);
+	if (r)
+		return usage_error(command);
+	status = command->run(&inv);
+	r = command->target == COMMAND_WRITES ? target_sync(inv.target) : 0;
+	if (r)
+		report_errno(r, "%s: the last changes may be lost", inv.store);
+	if (output_finish() || r)
+		return run_error(command);
+	return status;
 }
 
 int main(int argc, char **argv)

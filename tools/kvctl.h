@@ -85,8 +85,17 @@ extern const struct command command_health, command_incr, command_cas;
 extern const struct command command_create, command_append;
 extern const struct command command_dump, command_load;
 extern const struct command command_export, command_import;
-extern const struct command command_top, command_scrub;
+extern const struct command command_top, command_scrub, command_shell;
 extern const struct command command_umount, command_version, command_help;
+
+/* Whether a shell on an open store can run it. */
+bool command_has_place_in_shell(const struct command *command);
+/*
+ * Runs a command on the target of `outer`, and makes durable what it changed.
+ * argv[0] is the command's name; there is no STORE. Its exit status.
+ */
+int command_run_inside(const struct invocation *outer,
+		       const struct command *command, int argc, char **argv);
 
 /* Writes the overview, or a command's help, to stdout. */
 void help_print_overview(void);
@@ -98,6 +107,9 @@ void help_print_command(const struct command *command);
  * second signal ends the process at once.
  */
 bool interrupt_seen(void);
+/* Forgets a SIGINT and waits for the next one. False for other signals, which
+ * are to end the process. */
+bool interrupt_clear(void);
 
 /* A kv_progress_fn that draws a bar, ctx being the struct progress, and stops
  * when a signal came. */

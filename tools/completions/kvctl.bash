@@ -34,6 +34,7 @@ _kvctl_options() {
 	incr) echo '--by -b' ;;
 	create) echo '--block-size -b' ;;
 	cas) echo '--absent -a' ;;
+	shell) echo '--command -c --stop -e' ;;
 	umount) echo '--timeout -t' ;;
 	esac
 }
@@ -45,7 +46,7 @@ _kvctl_store() {
 		case ${COMP_WORDS[i]} in
 		--file | --prefix | --from | --after | --to | --limit | \
 			--timeout | --by | --block-size | --if-version | --interval | --count | --rate | \
-			-i | -f | -p | -n | -t | -b) ((i++)) ;;
+			--command | -i | -c | -f | -p | -n | -t | -b) ((i++)) ;;
 		-?*) ;;
 		*)
 			printf '%s' "${COMP_WORDS[i]/#\~/$HOME}"
@@ -59,7 +60,7 @@ _kvctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command=${COMP_WORDS[1]} store
 	local commands='get set append delete list exists stat incr cas dump load export
-		import create stats top health compact scrub check fsck umount version help'
+		import create stats top health compact scrub check fsck umount shell version help'
 
 	COMPREPLY=()
 	if [[ $COMP_CWORD -eq 1 ]]; then

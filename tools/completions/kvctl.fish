@@ -12,7 +12,7 @@ function __kvctl_store
         end
         switch $word
             case --file --prefix --from --after --to --limit --timeout \
-                    --by --block-size --if-version --interval --count --rate -i -f -p -n -t -b
+                    --by --block-size --if-version --interval --count --rate --command -i -c -f -p -n -t -b
                 set skip 1
             case '-?*'
             case '*'
@@ -43,7 +43,8 @@ function __kvctl_wants_store
 end
 
 set -l commands get set append delete list exists stat incr cas dump load \
-    export import create stats top health compact scrub check fsck umount version help
+    export import create stats top health compact scrub check fsck umount shell \
+    version help
 
 complete -c kvctl -f
 complete -c kvctl -n '__fish_is_first_arg' -a get -d 'write values to standard output'
@@ -67,6 +68,7 @@ complete -c kvctl -n '__fish_is_first_arg' -a stats -d 'counters of the store'
 complete -c kvctl -n '__fish_is_first_arg' -a compact -d 'give back disk space'
 complete -c kvctl -n '__fish_is_first_arg' -a 'check fsck' -d 'verify everything stored'
 complete -c kvctl -n '__fish_is_first_arg' -a umount -d 'unmount and wait for the daemon'
+complete -c kvctl -n '__fish_is_first_arg' -a shell -d 'run commands from standard input'
 complete -c kvctl -n '__fish_is_first_arg' -a version -d 'which version this is'
 complete -c kvctl -n '__fish_is_first_arg' -a help -d 'explain a command'
 complete -c kvctl -n '__fish_is_first_arg' -l version
@@ -101,3 +103,5 @@ complete -c kvctl -n '__kvctl_in top' -s n -l count -x -d 'so many frames'
 complete -c kvctl -n '__kvctl_in top' -s 1 -l once -d 'one frame'
 complete -c kvctl -n '__kvctl_in health' -s q -l quiet -d 'exit status only'
 complete -c kvctl -n '__kvctl_in scrub' -s r -l rate -x -d 'bytes a second'
+complete -c kvctl -n '__kvctl_in shell' -s c -l command -x -d 'this line only'
+complete -c kvctl -n '__kvctl_in shell' -s e -l stop -d 'end at an error'
