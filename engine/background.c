@@ -33,6 +33,14 @@ void background_want_flush(struct kv *kv)
 	mutex_unlock(&kv->wake_lock);
 }
 
+void background_want_sync(struct kv *kv)
+{
+	mutex_lock(&kv->wake_lock);
+	kv->sync_wanted = true;
+	condition_wake_all(&kv->wake);
+	mutex_unlock(&kv->wake_lock);
+}
+
 void background_want_compact(struct kv *kv)
 {
 	mutex_lock(&kv->wake_lock);
@@ -108,7 +116,7 @@ static void watch_space(struct kv *kv)
 }
 
 /* Waits for work; false when the thread is to end. */
-static bool committer_wait(struct kv *kv, bool *ret_flush)
+static bool committer_wait(struct kv *kv, bool *ret_flush, bool *ret_sync)
 {
 	uint64_t interval = kv->options.commit_interval_ms;
 	bool go_on;
@@ -116,10 +124,12 @@ static bool committer_wait(struct kv *kv, bool *ret_flush)
 	if (!interval || interval > TRIM_POLL_MS)
 		interval = TRIM_POLL_MS;
 	mutex_lock(&kv->wake_lock);
-	if (!kv->stopping && !kv->flush_wanted)
+	if (!kv->stopping && !kv->flush_wanted && !kv->sync_wanted)
 		condition_wait_for(&kv->wake, &kv->wake_lock, interval);
 	*ret_flush = kv->flush_wanted;
 	kv->flush_wanted = false;
+	*ret_sync = kv->sync_wanted;
+	kv->sync_wanted = false;
 	go_on = !kv->stopping;
 	mutex_unlock(&kv->wake_lock);
 	return go_on;
@@ -130,16 +140,16 @@ static void *committer_run(void *ctx)
 	struct kv *kv = ctx;
 	uint64_t interval = kv->options.commit_interval_ms;
 	uint64_t synced_ms = now_ms(), trimmed_ms = synced_ms;
-	bool flush;
+	bool flush, sync;
 
-	while (committer_wait(kv, &flush)) {
+	while (committer_wait(kv, &flush, &sync)) {
 		uint64_t now = now_ms();
 
 		if (flush && !checkpoint(kv, false))
 			background_want_compact(kv);
 		/* Half the interval: what is written right after a sync is
 		 * not older than the interval at the next but one. */
-		if (interval && now - synced_ms >= interval / 2) {
+		if (interval && (sync || now - synced_ms >= interval / 2)) {
 			/* A failure is told by kv_fail. */
 			kv_sync(kv, kv_last_lsn(kv));
 			synced_ms = now_ms();

@@ -32,6 +32,8 @@
 /* Smaller values are not worth a try at compression. */
 #define COMPRESS_MIN 64u
 #define SMALL_BATCH 16u
+/* So much is appended before the disk is set to work on it. */
+#define WRITE_OUT_BYTES (16u << 20)
 /* Rounds of compaction for one deletion on a full disk. */
 #define SPACE_TRIES 8u
 
@@ -410,6 +412,20 @@ static void commit_keep_budget(struct kv *kv) REQUIRES(kv->write_lock)
 	}
 }
 
+/*
+ * Who writes much and then syncs would find all of it still to be written. So
+ * the committer begins with it while more is coming.
+ */
+static void commit_keep_writing(struct kv *kv, const struct commit *commit)
+	REQUIRES(kv->write_lock)
+{
+	kv->appended_bytes += commit->size_bytes;
+	if (kv->appended_bytes < WRITE_OUT_BYTES)
+		return;
+	kv->appended_bytes = 0;
+	background_want_sync(kv);
+}
+
 static int commit_try(struct kv *kv, struct commit *commit, uint64_t *ret_lsn)
 {
 	int error;
@@ -423,6 +439,7 @@ static int commit_try(struct kv *kv, struct commit *commit, uint64_t *ret_lsn)
 	if (!error && commit->written_count) {
 		commit_apply(kv, commit);
 		commit_keep_budget(kv);
+		commit_keep_writing(kv, commit);
 	}
 	*ret_lsn = atomic_load(&kv->last_lsn);
 	mutex_unlock(&kv->write_lock);

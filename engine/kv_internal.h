@@ -73,8 +73,9 @@ struct kv {
 	struct condition flushed;  /* with write_lock: a memtable was written */
 	struct segment **segments; /* by id */
 	size_t segment_count;
-	struct segment *active; /* being appended to; NULL: none yet */
-	uint64_t marked_lsn;    /* what the last MARK in the log says */
+	struct segment *active;  /* being appended to; NULL: none yet */
+	uint64_t marked_lsn;     /* what the last MARK in the log says */
+	uint64_t appended_bytes; /* since the committer was last asked to sync */
 	struct kv_class_stats classes[KV_CLASS_COUNT];
 	struct buf staging; /* records being encoded */
 
@@ -98,6 +99,7 @@ struct kv {
 	struct condition wake;
 	bool stopping;
 	bool flush_wanted;
+	bool sync_wanted;
 	bool compact_wanted;
 	bool threads_running; /* constant after open */
 	pthread_t committer, compactor;
@@ -206,6 +208,7 @@ int compact_for_space(struct kv *kv) EXCLUDES(kv->compact_lock);
 int background_start(struct kv *kv);
 void background_stop(struct kv *kv);
 void background_want_flush(struct kv *kv) EXCLUDES(kv->wake_lock);
+void background_want_sync(struct kv *kv) EXCLUDES(kv->wake_lock);
 void background_want_compact(struct kv *kv) EXCLUDES(kv->wake_lock);
 /* Sleeps; true when the threads are to end. */
 bool background_sleep(struct kv *kv, uint64_t ms) EXCLUDES(kv->wake_lock);
