@@ -273,7 +273,7 @@ static int dir_order(const void *a, const void *b)
 
 static int dirs_lock(struct batch *batch)
 {
-	struct target_dir *sorted[BATCH_DIRS_MAX];
+	struct target_dir *sorted[BATCH_DIRS_MAX] = { NULL };
 	size_t i;
 	int r = 0;
 

@@ -37,10 +37,10 @@ struct top {
 
 static uint64_t clock_ns(void)
 {
-	struct timespec now;
+	struct timespec time;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
 /* --- a frame --- */
@@ -167,7 +167,7 @@ static struct op_row row_of(const struct top *top, const struct figure_op *op)
 
 static void add_ops(struct top *top)
 {
-	struct op_row rows[FIGURES_OPS_MAX];
+	struct op_row rows[FIGURES_OPS_MAX] = { 0 };
 	size_t i, count = top->now.op_count;
 
 	for (i = 0; i < count; i++)
