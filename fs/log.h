@@ -2,15 +2,39 @@
 #pragma once
 
 /*
- * The log of the process: standard error in the foreground and until a mount
- * in the background is usable, syslog from then on. Any thread may log.
+ * The log of the process. Unless told where to go: standard error in the
+ * foreground and until a mount in the background is usable, syslog from then
+ * on. Any thread may log.
  */
 
 #include "engine/kv.h"
 
-/* Until then nothing is logged. Called once, before threads start. */
-void log_open(enum kv_log_level level);
-/* From now on to syslog; standard error is used no more. */
+enum log_target {
+	LOG_AUTO,
+	LOG_STDERR,
+	LOG_SYSLOG,
+	LOG_FILE, /* appended to; made with mode 0640 */
+};
+
+enum log_format {
+	LOG_TEXT,
+	LOG_JSON, /* an object a line: time, level, message */
+};
+
+struct log_settings {
+	enum kv_log_level level;
+	enum log_target target;
+	enum log_format format;
+	const char *path; /* of LOG_FILE */
+};
+
+/*
+ * Until then nothing is logged. Called once, before threads start. 0, or
+ * -errno of the file; then the log is as without it.
+ */
+int log_open(const struct log_settings *settings);
+/* The mount is usable and its standard error gone: from now on to syslog,
+ * unless settings said something else. */
 void log_to_syslog(void);
 bool log_wants(enum kv_log_level level);
 

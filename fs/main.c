@@ -258,6 +258,23 @@ static void print_version(void)
 	printf("kvfs %s\nlibfuse %s\n", KVFS_VERSION, fuse_pkgversion());
 }
 
+static int log_begin(const struct options *options)
+{
+	struct log_settings settings = {
+		.level = (enum kv_log_level)options->log_level,
+		.format = (enum log_format)options->log_format,
+		.path = options->log,
+	};
+
+	if (strcmp(options->log, "stderr") == 0)
+		settings.target = LOG_STDERR;
+	else if (strcmp(options->log, "syslog") == 0)
+		settings.target = LOG_SYSLOG;
+	else if (options->log[0] == '/')
+		settings.target = LOG_FILE;
+	return log_open(&settings);
+}
+
 int main(int argc, char **argv)
 {
 	struct fs_options fs_options;
@@ -265,7 +282,7 @@ int main(int argc, char **argv)
 	struct options_error text = { .text = "" };
 	struct preflight preflight;
 	int status = 0;
-	int error;
+	int error, log_error;
 
 	daemon_fill_descriptors();
 	fs_options_init(&fs_options);
@@ -273,7 +290,7 @@ int main(int argc, char **argv)
 	error = options_parse(&options, argc, argv, &text);
 	if (!options.foreground)
 		daemon_close_inherited();
-	log_open((enum kv_log_level)options.log_level);
+	log_error = log_begin(&options);
 	if (error) {
 		log_line(KV_LOG_ERROR, "%s%s", text.text,
 			 error == -EDOM ? " (see kvfs --help)" : "");
@@ -283,6 +300,10 @@ int main(int argc, char **argv)
 		options_print_help(&options, stdout);
 	} else if (options.show_version) {
 		print_version();
+	} else if (log_error) {
+		log_line(KV_LOG_ERROR, "cannot open log %s: %s", options.log,
+			 strerror(-log_error));
+		status = 1;
 	} else if (preflight_check(&options, &preflight, &text)) {
 		log_line(KV_LOG_ERROR, "%s", text.text);
 		status = 1;

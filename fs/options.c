@@ -25,6 +25,7 @@ enum option_kind {
 	OPTION_SIZE_POW2,
 	OPTION_WORD,     /* one of `words`; the value is its index */
 	OPTION_COMPRESS, /* none, zlib, zlib:1-9; the value is the level */
+	OPTION_LOG,      /* a word, or an absolute path */
 	OPTION_FLAG,     /* given: 1 */
 	OPTION_FUSE,     /* libfuse's or mount's: passed on */
 	OPTION_IGNORED,  /* meant for others who read fstab */
@@ -49,6 +50,8 @@ static const char *const compact_words[] = { "auto", "off", NULL };
 static const char *const stats_words[] = { "hidden", "visible", "off", NULL };
 static const char *const log_words[] = { "error", "warning", "info", "debug",
 					 NULL };
+
+static const char *const format_words[] = { "text", "json", NULL };
 
 #define KIB ((uint64_t)1 << 10)
 #define MIB ((uint64_t)1 << 20)
@@ -91,6 +94,11 @@ static const struct option table[] = {
 	  "listed, listed, none" },
 	{ "log_level", OPTION_WORD, FIELD(log_level), 0, 0,
 	  log_words, "error|warning|info|debug", "what is logged" },
+	{ "log", OPTION_LOG, FIELD(log), 0, 0,
+	  NULL, "auto|stderr|syslog|PATH", "where the log goes; auto: stderr in "
+	  "the foreground, else syslog" },
+	{ "log_format", OPTION_WORD, FIELD(log_format), 0, 0,
+	  format_words, "text|json", "a line of the log" },
 	{ "slow_op", OPTION_NUMBER, FIELD(slow_op_ms), 0, 3600000,
 	  NULL, "MS", "log requests that take so long; 0: none" },
 
@@ -194,6 +202,7 @@ void options_init(struct options *options, const struct fs_options *defaults)
 		.size_limit_bytes = defaults->size_limit_bytes,
 		.stats = STATS_HIDDEN,
 		.log_level = KV_LOG_WARNING,
+		.log = "auto",
 	};
 }
 
@@ -280,6 +289,17 @@ static int parse_compress(const char *s, uint64_t *ret_value)
 	return 0;
 }
 
+static int parse_log(const char *s, char *ret_log, size_t size)
+{
+	bool is_word = strcmp(s, "auto") == 0 || strcmp(s, "stderr") == 0 ||
+		       strcmp(s, "syslog") == 0;
+
+	if ((!is_word && s[0] != '/') || strlen(s) >= size)
+		return -EINVAL;
+	snprintf(ret_log, size, "%s", s);
+	return 0;
+}
+
 static int parse_word(const struct option *option, const char *s,
 		      uint64_t *ret_value)
 {
@@ -313,6 +333,7 @@ static void text_add_value(struct text *text, const struct option *option,
 		text_add(text, "%s", value ? "on" : "off");
 		break;
 	case OPTION_NUMBER:
+	case OPTION_LOG:
 	case OPTION_FUSE:
 	case OPTION_IGNORED:
 	case OPTION_IGNORED_PREFIX:
@@ -380,6 +401,9 @@ static int option_parse(const struct option *option, const char *value,
 		break;
 	case OPTION_COMPRESS:
 		r = parse_compress(value, field);
+		break;
+	case OPTION_LOG:
+		r = parse_log(value, options->log, sizeof(options->log));
 		break;
 	case OPTION_FUSE:
 	case OPTION_IGNORED:
@@ -547,7 +571,11 @@ int options_render(const struct options *options, struct buf *ret_text)
 		if (!option_is_own(option))
 			continue;
 		text_add(&text, "%s ", option->name);
-		text_add_value(&text, option, option_value(option, options));
+		if (option->kind == OPTION_LOG)
+			text_add(&text, "%s", options->log);
+		else
+			text_add_value(&text, option,
+				       option_value(option, options));
 		text_add(&text, "\n");
 	}
 	return text.error;

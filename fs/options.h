@@ -37,7 +37,9 @@ struct options {
 	uint64_t read_only;
 	uint64_t stats;      /* enum stats_visibility */
 	uint64_t log_level;  /* enum kv_log_level */
+	uint64_t log_format; /* enum log_format */
 	uint64_t slow_op_ms; /* 0: off */
+	char log[4096];      /* auto, stderr, syslog or an absolute path */
 
 	/* Options of libfuse and mount(2), comma-separated, still escaped;
 	 * each begins with a comma; ends with a NUL once parsed. */

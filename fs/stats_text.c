@@ -396,6 +396,13 @@ static void add_ops(struct text *text, const struct stats_report *report)
 	}
 }
 
+/* Prometheus wants units spelled out. */
+static const char *metric_name(const struct figure *figure)
+{
+	return strcmp(figure->name, "uptime_s") == 0 ? "uptime_seconds" :
+						       figure->name;
+}
+
 int stats_render_metrics(const struct stats_report *report,
 			 struct buf *ret_text)
 {
@@ -416,14 +423,15 @@ int stats_render_metrics(const struct stats_report *report,
 	for (size_t i = 0; i < FIGURE_COUNT; i++) {
 		const struct figure *figure = &figures[i];
 		bool counter = figure->kind == FIGURE_COUNTER;
+		const char *name = metric_name(figure);
 		const char *suffix = counter ? "_total" : "";
 
 		text_add(&text,
 			 "# HELP kvfs_%s%s %s\n# TYPE kvfs_%s%s %s\n"
 			 "kvfs_%s%s %" PRIu64 "\n",
-			 figure->name, suffix, figure->help, figure->name,
-			 suffix, counter ? "counter" : "gauge", figure->name,
-			 suffix, figure_value(figure, report));
+			 name, suffix, figure->help, name, suffix,
+			 counter ? "counter" : "gauge", name, suffix,
+			 figure_value(figure, report));
 	}
 	text_add(&text,
 		 "# HELP kvfs_compress_ratio Bytes of values for each byte of "
