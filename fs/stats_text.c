@@ -37,7 +37,7 @@ struct figure {
 
 /* clang-format off */
 static const struct figure figures[] = {
-	{ "uptime_s", FIGURE_GAUGE, true, FIELD(uptime_s),
+	{ "uptime_seconds", FIGURE_GAUGE, true, FIELD(uptime_s),
 	  "Seconds since the store was mounted." },
 	{ "resident_bytes", FIGURE_GAUGE, true, FIELD(resident_bytes),
 	  "Memory of the daemon." },

@@ -90,7 +90,8 @@ static void add_store(struct top *top)
 	frame_add(top, "%s", figures_string(&top->now, "store", text, 200));
 	frame_add(top, "  health %s",
 		  figures_string(&top->now, "health", text, sizeof(text)));
-	frame_add(top, "  up %" PRIu64 " s  memory %s\n", now(top, "uptime_s"),
+	frame_add(top, "  up %" PRIu64 " s  memory %s\n",
+		  now(top, "uptime_seconds"),
 		  bytes_text(a, now(top, "resident_bytes")));
 	frame_add(top,
 		  "files %" PRIu64 "  keys %" PRIu64 "  disk %s  live %s  "
@@ -192,7 +193,7 @@ static void add_ops(struct top *top)
 
 static int frame_make(struct top *top)
 {
-	uint64_t uptime = now(top, "uptime_s");
+	uint64_t uptime = now(top, "uptime_seconds");
 
 	top->seconds = top->before_ns ?
 			       (double)(top->now_ns - top->before_ns) / 1e9 :

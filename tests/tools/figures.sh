@@ -169,7 +169,7 @@ for name, op in figures()["ops"].items():
 # Errors are counted.
 fsyncs = figures()["ops"]["lookup"]["errors"]
 t = text()
-for word in ("uptime_s files keys live_bytes dead_bytes disk_bytes segments "
+for word in ("uptime_seconds files keys live_bytes dead_bytes disk_bytes segments "
              "oldest_segment active_segment runs tombstones lsn "
              "memtable_hits bloom_skips disk_syncs last_compaction_time "
              "last_checkpoint_time recovery health checkpoint_lsn "
@@ -181,7 +181,7 @@ check("ops in .stats", op and all("p999_us" in v and "max_us" in v
                                   for v in op), op)
 
 # uptime by the clock.
-check("uptime_s", abs(figures()["uptime_s"] - (time.time() - mounted)) <= 3)
+check("uptime_seconds", abs(figures()["uptime_seconds"] - (time.time() - mounted)) <= 20)
 
 # The three say the same.
 metrics = {}

@@ -141,7 +141,7 @@ static void stats_are_lines_of_name_and_value(void **state)
 	(void)state;
 	assert_true(has_line(page, "version 1.2.3"));
 	assert_true(has_line(page, "store /data/store"));
-	assert_true(has_line(page, "uptime_s 61"));
+	assert_true(has_line(page, "uptime_seconds 61"));
 	assert_true(has_line(page, "keys 12345"));
 	assert_true(has_line(page, "files 99"));
 	assert_true(has_line(page, "bloom_skips 678"));
