@@ -258,6 +258,17 @@ static int invocation_finish(struct invocation *inv, int status)
 	return status;
 }
 
+static enum target_access access_of(const struct invocation *inv)
+{
+	const struct command *command = inv->command;
+
+	if (command->target == COMMAND_WRITES ||
+	    (command->write_option &&
+	     invocation_option(inv, command->write_option)))
+		return TARGET_WRITE;
+	return TARGET_READ;
+}
+
 static int command_run(const struct command *command, int argc, char **argv)
 {
 	struct invocation inv = { .command = command };
@@ -273,11 +284,7 @@ static int command_run(const struct command *command, int argc, char **argv)
 	if (r)
 		return usage_error(command);
 	if (command->target != COMMAND_NO_TARGET) {
-		r = target_open(inv.store,
-				command->target == COMMAND_WRITES ?
-					TARGET_WRITE :
-					TARGET_READ,
-				&inv.target);
+		r = target_open(inv.store, access_of(&inv), &inv.target);
 		if (r)
 			return run_error(command);
 	}

@@ -22,6 +22,7 @@ enum kvctl_exit {
 	KVCTL_ERROR = 2,
 
 	/* check, as fsck(8) */
+	KVCTL_CHECK_CORRECTED = 1,
 	KVCTL_CHECK_ERRORS_LEFT = 4,
 	KVCTL_CHECK_FAILED = 8,
 	KVCTL_CHECK_USAGE = 16,
@@ -52,10 +53,11 @@ struct command {
 	const char *details;  /* more lines, each ending in a line feed */
 	struct command_option options[KVCTL_OPTIONS_MAX]; /* name NULL ends */
 	enum command_target target;
-	int operands_min; /* without STORE */
-	int operands_max; /* -1: any number */
-	int exit_error;   /* 0: KVCTL_ERROR */
-	int exit_usage;   /* 0: KVCTL_ERROR */
+	const char *write_option; /* with it a reader writes; or NULL */
+	int operands_min;         /* without STORE */
+	int operands_max;         /* -1: any number */
+	int exit_error;           /* 0: KVCTL_ERROR */
+	int exit_usage;           /* 0: KVCTL_ERROR */
 	/* Returns an enum kvctl_exit; has said on stderr what was wrong. */
 	int (*run)(struct invocation *inv);
 };

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "tools/json.h"
 #include "tools/kvctl.h"
@@ -114,11 +115,111 @@ static int check_finish(struct invocation *inv, struct check *check, int r)
 	return r ? KVCTL_CHECK_ERRORS_LEFT : KVCTL_DONE;
 }
 
+/* --- check --repair --- */
+
+struct repair {
+	struct check check;
+	struct buf report; /* what goes to lost+found */
+	struct buf text;   /* of one problem */
+};
+
+static void repair_print(void *ctx, const struct fs_problem *problem,
+			 const char *done)
+{
+	struct repair *repair = ctx;
+	struct fs_problem shown = *problem;
+	const char *outcome = done ? done : "left as it is";
+	int r;
+
+	buf_clear(&repair->text);
+	r = buf_append(&repair->text, problem->what, strlen(problem->what));
+	if (r == 0)
+		r = buf_append(&repair->text, ": ", 2);
+	if (r == 0)
+		r = buf_append(&repair->text, outcome, strlen(outcome) + 1);
+	if (r == 0) {
+		shown.what = (const char *)repair->text.data;
+		problem_print(&repair->check, &shown);
+		r = problem_line(&repair->report, &shown);
+	}
+	if (r && !repair->check.error)
+		repair->check.error = r;
+}
+
+static int repair_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	struct repair *repair = ctx;
+
+	return check_progress(&repair->check, done, total);
+}
+
+/* Keeps what was found and done, beside what was found. */
+static int report_keep(struct invocation *inv, const struct repair *repair)
+{
+	struct target_place place;
+	struct target_draft draft;
+	struct key key = { 0 };
+	char name[64];
+	time_t now = time(NULL);
+	struct tm tm = { 0 };
+	int r;
+
+	gmtime_r(&now, &tm);
+	strftime(name, sizeof(name), FS_LOST_FOUND "/report-%Y%m%dT%H%M%SZ",
+		 &tm);
+	r = key_parse(&key, slice_of(name, strlen(name)));
+	if (r == 0)
+		r = target_find(inv->target, &key, TARGET_MAKE_PARENTS, &place);
+	if (r >= 0) {
+		r = target_draft_begin(inv->target, &place, r == 0, &draft);
+		if (r == 0)
+			r = target_draft_append(inv->target, &draft,
+						repair->report.data,
+						repair->report.size);
+		if (r == 0)
+			r = target_draft_commit(inv->target, &draft, 0);
+		target_place_release(inv->target, &place);
+	}
+	key_release(&key);
+	if (r)
+		report_errno(r, "%s", name);
+	return r;
+}
+
+static int run_repair(struct invocation *inv)
+{
+	struct repair repair = {
+		.check.json = invocation_option(inv, "json"),
+	};
+	int r, status;
+
+	progress_begin(&repair.check.progress, "check");
+	r = target_repair(inv->target, repair_print, repair_progress, &repair);
+	progress_end(&repair.check.progress);
+	if (r == -EBUSY)
+		report_error("%s: is mounted: unmount it to repair it",
+			     inv->store);
+	else if (r < 0)
+		report_errno(r, "%s", inv->store);
+	status = r < 0 || repair.check.error ? KVCTL_CHECK_FAILED :
+		 r == 0                      ? KVCTL_DONE :
+		 r == 1                      ? KVCTL_CHECK_CORRECTED :
+					       KVCTL_CHECK_ERRORS_LEFT;
+	if (repair.report.size && report_keep(inv, &repair))
+		status = KVCTL_CHECK_FAILED;
+	buf_release(&repair.check.line);
+	buf_release(&repair.report);
+	buf_release(&repair.text);
+	return status;
+}
+
 static int run_check(struct invocation *inv)
 {
 	struct check check = { .json = invocation_option(inv, "json") };
 	int r;
 
+	if (invocation_option(inv, "repair"))
+		return run_repair(inv);
 	progress_begin(&check.progress, "check");
 	r = target_check(inv->target, problem_print, check_progress, &check);
 	return check_finish(inv, &check, r);
@@ -131,13 +232,16 @@ const struct command command_check = {
 	.summary = "Verify everything that is stored",
 	.details =
 	"Reads every record and follows every name, and prints a line for\n"
-	"each problem, with the path that it costs where there is one. Changes\n"
-	"nothing. Exit status as fsck(8): 0 sound, 4 problems were found,\n"
-	"8 the check could not be done, 16 wrong usage.\n",
+	"each problem, with the path that it costs where there is one. Without\n"
+	"--repair nothing is changed. Exit status as fsck(8): 0 sound, 1 all\n"
+	"that was wrong was repaired, 4 problems are left, 8 the check could not\n"
+	"be done, 16 wrong usage.\n",
 	.options = {
+		{ "repair", 'r', NULL, "put right what can be; not mounted" },
 		{ "json", 'j', NULL, "one JSON object for each problem" },
 	},
 	.target = COMMAND_READS,
+	.write_option = "repair",
 	.exit_error = KVCTL_CHECK_FAILED,
 	.exit_usage = KVCTL_CHECK_USAGE,
 	.run = run_check,

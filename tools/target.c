@@ -453,6 +453,14 @@ int target_compact(struct target *target, kv_progress_fn *progress, void *ctx)
 	return target->ops->compact(target, progress, ctx);
 }
 
+int target_repair(struct target *target, fs_repair_fn *fn,
+		  kv_progress_fn *progress, void *ctx)
+{
+	return target->ops->repair ?
+		       target->ops->repair(target, fn, progress, ctx) :
+		       -EBUSY;
+}
+
 int target_scrub(struct target *target, uint64_t rate, fs_problem_fn *fn,
 		 kv_progress_fn *progress, void *ctx)
 {

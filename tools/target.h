@@ -19,6 +19,7 @@
 #include "engine/buf.h"
 #include "fs/apply.h"
 #include "fs/fs.h"
+#include "fs/repair.h"
 #include "tools/key.h"
 #include "tools/page.h"
 
@@ -227,6 +228,9 @@ enum target_report {
 int target_report(struct target *target, enum target_report kind,
 		  struct buf *ret_text);
 int target_compact(struct target *target, kv_progress_fn *progress, void *ctx);
+/* As fs_repair(). -EBUSY for a store that is mounted. */
+int target_repair(struct target *target, fs_repair_fn *fn,
+		  kv_progress_fn *progress, void *ctx);
 /* Verifies the bytes, at most `rate` a second (0: no limit). 0 sound, 1 when a
  * problem was reported. */
 int target_scrub(struct target *target, uint64_t rate, fs_problem_fn *fn,

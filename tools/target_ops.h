@@ -65,6 +65,9 @@ struct target_ops {
 		      struct buf *ret_text);
 	int (*compact)(struct target *target, kv_progress_fn *progress,
 		       void *ctx);
+	/* NULL: it cannot be done this way. */
+	int (*repair)(struct target *target, fs_repair_fn *fn,
+		      kv_progress_fn *progress, void *ctx);
 	int (*scrub)(struct target *target, uint64_t rate, fs_problem_fn *fn,
 		     kv_progress_fn *progress, void *ctx);
 	int (*check)(struct target *target, fs_problem_fn *fn,

@@ -484,6 +484,12 @@ static int store_compact(struct target *target, kv_progress_fn *progress,
 	return kv_compact(fs_kv(fs_of(target)), progress, ctx);
 }
 
+static int store_repair(struct target *target, fs_repair_fn *fn,
+			kv_progress_fn *progress, void *ctx)
+{
+	return fs_repair(fs_of(target), fn, progress, ctx);
+}
+
 /* Nobody else is slowed down by it: the rate does not matter. */
 static int store_scrub(struct target *target, uint64_t rate, fs_problem_fn *fn,
 		       kv_progress_fn *progress, void *ctx)
@@ -526,6 +532,7 @@ static const struct target_ops store_ops = {
 	.apply = store_apply,
 	.report = store_report,
 	.compact = store_compact,
+	.repair = store_repair,
 	.scrub = store_scrub,
 	.check = store_check,
 	.page_budget_max_bytes = PAGE_BUDGET_BYTES,

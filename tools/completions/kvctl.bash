@@ -30,7 +30,8 @@ _kvctl_options() {
 	list) echo '--prefix -p --from --after --to --limit -n --long -l
 		--json -j --directories -d --shallow -s --null -0' ;;
 	stat) echo '--json -j --null -0' ;;
-	stats | check | fsck) echo '--json -j' ;;
+	stats) echo '--json -j' ;;
+	check | fsck) echo '--repair -r --json -j' ;;
 	incr) echo '--by -b' ;;
 	create) echo '--block-size -b' ;;
 	cas) echo '--absent -a' ;;
