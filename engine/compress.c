@@ -7,6 +7,9 @@
 
 #include "engine/kv_internal.h"
 
+/* No deflated byte makes more than 1032 (zlib's technical details). */
+#define EXPANSION_MAX 1032u
+
 int value_compress(int level, struct slice value, struct buf *ret_stored)
 {
 	uLongf size = value.size - 1;
@@ -34,6 +37,9 @@ int value_expand(struct slice stored, uint64_t raw_size, struct buf *ret_value)
 	uLongf size = raw_size;
 	int error;
 
+	/* Before memory is allocated by a size that need not be true. */
+	if (raw_size / EXPANSION_MAX > stored.size)
+		return -EUCLEAN;
 	buf_clear(ret_value);
 	error = buf_reserve(ret_value, raw_size);
 	if (error)

@@ -167,7 +167,8 @@ static void check_entry(struct check *check, const struct index_entry *entry)
 
 	check->key_count++;
 	check->live_bytes += entry->place.size_bytes;
-	if (segment && !buf_reserve(&value, entry->place.size_bytes)) {
+	if (segment && !segment_holds(segment, &entry->place) &&
+	    !buf_reserve(&value, entry->place.size_bytes)) {
 		read.dst = value.data;
 		read.size = entry->place.size_bytes;
 		error = segment_read(segment, &entry->place, &read);

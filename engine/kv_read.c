@@ -166,7 +166,9 @@ int kv_get(struct kv *kv, const struct kv_pin *pin, struct slice key,
 	/* The record bounds its value: one read does, for a plain one. */
 	value = *ret_value;
 	buf_clear(&value);
-	result = buf_reserve(&value, place.size_bytes);
+	result = segment_holds(segment, &place);
+	if (!result)
+		result = buf_reserve(&value, place.size_bytes);
 	if (result)
 		goto out;
 	read.dst = value.data;

@@ -227,6 +227,11 @@ static int load_tail(struct recovery *r)
 		result = recovery_probe(r, found);
 		if (!probe_tells(result))
 			return result;
+		/* Begun, and not on disk when the power went. Had it been
+		 * synced before, and only its header were damaged, then what
+		 * follows may tell: replay.c. */
+		if (result)
+			note(r->kv, KV_RECOVERY_TORN);
 		if (result || found->header.kind != SEGMENT_LOG ||
 		    memcmp(found->header.store_uuid, r->kv->uuid,
 			   STORE_UUID_BYTES) != 0)
@@ -382,7 +387,29 @@ out:
 	return error;
 }
 
-/* A segment that cannot even be recognised is left for a person to look at. */
+/* A segment that cannot even be recognised is left for a person to look at,
+ * unless the manifest says that nobody needs it. */
+static void put_aside(struct recovery *r, const struct found_segment *found)
+{
+	struct kv *kv = r->kv;
+	char name[SEGMENT_NAME_MAX], aside[SEGMENT_NAME_MAX];
+	int error = 0;
+
+	segment_name(found->id, name);
+	kv_log(kv, KV_LOG_WARNING, "segment %016llx cannot be read: put aside",
+	       (unsigned long long)found->id);
+	if (r->rebuild) {
+		note(kv, KV_RECOVERY_DAMAGED);
+		return;
+	}
+	snprintf(aside, sizeof(aside), "%016llx.bad",
+		 (unsigned long long)found->id);
+	error = io_rename(kv->io, kv->dir_fd, name, aside);
+	if (error)
+		kv_log(kv, KV_LOG_WARNING, "%s cannot be renamed: %s", name,
+		       strerror(-error));
+}
+
 static bool segment_is_orphan(struct recovery *r, uint64_t id)
 {
 	struct kv *kv = r->kv;
@@ -394,11 +421,10 @@ static bool segment_is_orphan(struct recovery *r, uint64_t id)
 	mutex_unlock(&kv->write_lock);
 	if (known || !found)
 		return false;
-	if (recovery_probe(r, found) >= 0)
+	if (recovery_probe(r, found) >= 0 ||
+	    (!r->rebuild && id <= r->manifest.replay_segment))
 		return true;
-	kv_log(kv, KV_LOG_WARNING, "segment %016llx cannot be read: left alone",
-	       (unsigned long long)id);
-	note(kv, KV_RECOVERY_DAMAGED);
+	put_aside(r, found);
 	return false;
 }
 

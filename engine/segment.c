@@ -427,11 +427,8 @@ static int segment_read_mapped(void *ctx)
 	return 0;
 }
 
-int segment_read(struct segment *segment, const struct place *place,
-		 struct segment_read *read)
+int segment_holds(struct segment *segment, const struct place *place)
 {
-	struct read_job job = { segment, place, read };
-	uint64_t ahead_offset, ahead_size;
 	int error = segment_map(segment);
 
 	if (error)
@@ -439,6 +436,18 @@ int segment_read(struct segment *segment, const struct place *place,
 	if (place->offset > segment->map.size ||
 	    place->size_bytes > segment->map.size - place->offset)
 		return -EBADMSG;
+	return 0;
+}
+
+int segment_read(struct segment *segment, const struct place *place,
+		 struct segment_read *read)
+{
+	struct read_job job = { segment, place, read };
+	uint64_t ahead_offset, ahead_size;
+	int error = segment_holds(segment, place);
+
+	if (error)
+		return error;
 	if (place->size_bytes >= PREFETCH_BYTES) {
 		ahead_size = readahead_next(&segment->ahead, place->offset,
 					    place->size_bytes, &ahead_offset);

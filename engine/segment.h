@@ -158,6 +158,12 @@ struct segment_read {
 };
 
 /*
+ * Whether the segment's file reaches over `place`: before memory is allocated by
+ * a size that only the index claims. 0, -EBADMSG, and as segment_map.
+ */
+int segment_holds(struct segment *segment, const struct place *place);
+
+/*
  * Reads from the record at `place`, all checksums verified. 0, -EBADMSG,
  * -EUCLEAN (a record of another key), -EIO, -ENOENT. With size 0 the value's
  * checksum is not computed.

@@ -659,7 +659,7 @@ int main(int argc, char **argv)
 	};
 
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
-	stride = argc > 2 ? strtoull(argv[2], NULL, 0) : 64;
+	stride = argc > 2 ? strtoull(argv[2], NULL, 0) : 128;
 	if (!stride)
 		stride = 1;
 	print_message("seed %llu, stride %llu\n", (unsigned long long)seed,

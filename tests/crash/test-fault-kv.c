@@ -80,6 +80,10 @@ struct trial {
 	uint32_t attempt_count;
 	uint32_t done;     /* the last attempt that succeeded */
 	uint32_t promised; /* the last one that was synced */
+	unsigned int failed_commits;
+	uint32_t died_done; /* the first after one that failed; 0: none */
+	size_t died_at;     /* the recorder's position then */
+	bool lost_before;   /* a sync had failed when the store was opened */
 	bool close_failed;
 	unsigned int hit_ops; /* as fault_io_hit_ops, at the fault's end */
 	bool index_unread;    /* a read through a mapping failed */
@@ -172,7 +176,9 @@ static int fill_batch(struct kv_batch *batch, struct attempt *attempt,
 {
 	static uint8_t values[BATCH_MAX][VALUE_MAX];
 	static uint32_t tag;
-	unsigned int count = 1 + below(BATCH_MAX);
+	/* Of the mark alone, too: then it may end where a record of an earlier
+	 * batch ended, whose write failed. */
+	unsigned int count = below(3) ? 1 + below(BATCH_MAX) : 0;
 	char bytes[16];
 	int error;
 
@@ -215,9 +221,17 @@ static int do_commit(uint64_t *ret_lsn)
 	if (!error)
 		error = kv_commit(trial.kv, &batch, 0, ret_lsn);
 	kv_batch_release(&batch);
-	if (!error)
-		trial.done = number;
-	return error;
+	if (error) {
+		trial.failed_commits++;
+		return error;
+	}
+	/* The first after a failure is looked at as if the process died now. */
+	if (trial.failed_commits && !trial.died_done && trial.recorded) {
+		trial.died_done = number;
+		trial.died_at = record_io_position(&trial.record);
+	}
+	trial.done = number;
+	return 0;
 }
 
 /* A success of anything that promises durability. */
@@ -242,8 +256,19 @@ static void do_commits(unsigned int count)
 static void do_open(void)
 {
 	trial.kv = NULL;
+	trial.lost_before = fault_io_lost_sync(&trial.fault);
 	if (kv_open(trial.store.path, &trial.options, &trial.kv))
 		trial.kv = NULL;
+}
+
+/* After a sync that failed the store is read-only, and says so. */
+static void check_failed(void)
+{
+	struct kv_stats stats;
+
+	kv_stats(trial.kv, &stats);
+	if (fault_io_lost_sync(&trial.fault) && !trial.lost_before)
+		assert_int_not_equal(stats.failed, 0);
 }
 
 static void do_close(void)
@@ -252,10 +277,18 @@ static void do_close(void)
 
 	if (!trial.kv)
 		return;
+	check_failed();
 	error = kv_close(trial.kv);
 	trial.kv = NULL;
 	note(error);
 	trial.close_failed = error != 0;
+}
+
+/* Every other time what is left open is looked at without the fault. */
+static void do_end(void)
+{
+	if (trial.nth % 2)
+		do_close();
 }
 
 static void do_pinned_reads(void)
@@ -311,7 +344,7 @@ static void work_life(void)
 	do_checkpoint();
 	if (trial.kv)
 		check_all(trial.attempts[trial.done].values, true);
-	do_close();
+	do_end();
 }
 
 /* --- a store that crashed, made once --- */
@@ -332,7 +365,7 @@ static void work_recovery(void)
 	do_open();
 	do_commits(5);
 	do_checkpoint();
-	do_close();
+	do_end();
 }
 
 /* --- one run --- */
@@ -345,6 +378,9 @@ static void trial_begin(bool recorded, bool from_crash)
 
 	memset(&trial.attempts[0], 0, sizeof(trial.attempts[0]));
 	trial.attempt_count = trial.done = trial.promised = 0;
+	trial.failed_commits = 0;
+	trial.died_done = 0;
+	trial.lost_before = false;
 	trial.close_failed = false;
 	trial.kv = NULL;
 	trial.random = 88172645463325252ULL;
@@ -398,15 +434,13 @@ static void check_sound(void)
 
 /* The fault is over, the store still open: is it as it should be, and does it
  * go on? */
-static void check_open_store(bool lost_sync)
+static void check_open_store(void)
 {
 	struct kv_stats stats;
-	uint64_t lsn;
+	uint64_t lsn = 0;
 	int error;
 
 	kv_stats(trial.kv, &stats);
-	if (lost_sync)
-		assert_int_not_equal(stats.failed, 0);
 	check_all(trial.attempts[trial.done].values, true);
 	error = do_commit(&lsn);
 	if (stats.failed) {
@@ -471,28 +505,42 @@ static void check_reopened(void)
 	trial.kv = NULL;
 }
 
-/* The power went, and the disk lost all that it may. */
-static void check_power_cut(size_t at)
+/* The power went, and the disk lost all that it may; or the process died, and
+ * nothing is lost. Which attempt is found. */
+static uint32_t found_after(enum power_cut_kind kind, size_t at)
 {
-	struct power_cut cut = { .kind = POWER_CUT_SYNCED_ONLY, .at = at };
+	struct power_cut cut = { .kind = kind, .at = at };
 	struct scratch state;
+	uint32_t found;
 
 	assert_int_equal(scratch_make_dir(&trial.dir, "cut", &state), 0);
 	assert_int_equal(power_cut_apply(&trial.record, &cut, state.fd), 0);
 	trial.options.io = &quick;
 	assert_int_equal(kv_open(state.path, &trial.options, &trial.kv), 0);
-	assert_in_range(found_attempt(), trial.promised, trial.attempt_count);
+	found = found_attempt();
 	assert_int_equal(kv_close(trial.kv), 0);
 	trial.kv = NULL;
 	assert_int_equal(scratch_release(&state), 0);
+	return found;
+}
+
+static void check_power_cut(size_t at)
+{
+	assert_in_range(found_after(POWER_CUT_SYNCED_ONLY, at), trial.promised,
+			trial.attempt_count);
+	if (trial.died_done)
+		assert_int_equal(found_after(POWER_CUT_NOTHING_LOST,
+					     trial.died_at),
+				 trial.died_done);
 }
 
 static void trial_end(void)
 {
-	bool lost_sync = fault_io_lost_sync(&trial.fault);
 	size_t at = trial.recorded ? record_io_position(&trial.record) : 0;
 	uint32_t promised = trial.promised;
 
+	if (trial.kv)
+		check_failed();
 	trial.hit_ops = fault_io_hit_ops(&trial.fault);
 	trial.index_unread = trial.hit_ops & FAULT_OP(OP_TOUCH);
 	fault_io_arm(&trial.fault, NULL);
@@ -502,7 +550,7 @@ static void trial_end(void)
 		check_power_cut(at);
 	trial.options.io = &trial.fault.io;
 	if (trial.kv) {
-		check_open_store(lost_sync);
+		check_open_store();
 		if (trial.recorded)
 			check_power_cut(record_io_position(&trial.record));
 		trial.options.io = &trial.fault.io;
@@ -697,7 +745,7 @@ int main(int argc, char **argv)
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 0;
 	if (!seed)
 		seed = (uint64_t)time(NULL);
-	stride = argc > 2 ? strtoull(argv[2], NULL, 0) : 16;
+	stride = argc > 2 ? strtoull(argv[2], NULL, 0) : 32;
 	if (!stride)
 		stride = 1;
 	print_message("seed %llu, stride %llu\n", (unsigned long long)seed,
