@@ -7,8 +7,8 @@
 Lines are: round, subject, workload, value, unit, separated by tabs. Prints a
 Markdown table: the median over the rounds and, as "±n %", half the distance
 from the least to the greatest relative to it; then the subject's ratio to each
-of --against, where "best" (the default) is the best of all others. Values in ms
-and MB are better when less; the workload says so.
+of --against, where "best" (the default) is the best of all others. Values in us,
+ms, MB and B are better when less; the table says so.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import math
 import statistics
 import sys
 
-LESS_IS_BETTER = ("ms", "MB")
+LESS_IS_BETTER = ("us", "ms", "MB", "B")
 PALETTE = ("#1b6ca8", "#d1495b", "#edae49", "#3d8361", "#7d5ba6", "#66666e",
            "#00a6a6", "#a0522d")
 
