@@ -62,10 +62,24 @@ int log_open(const struct log_settings *settings)
 	return error;
 }
 
+/* Whoever reads what we print must come to its end. Replaced, not closed, as
+ * another thread may be writing to it. */
+static void stderr_give_back(void)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (null >= 0 && log_state.fd >= 0)
+		dup3(null, log_state.fd, O_CLOEXEC);
+	if (null >= 0)
+		close(null);
+}
+
 void log_to_syslog(void)
 {
 	if (log_state.target == LOG_AUTO)
 		syslog_begin();
+	if (log_state.target == LOG_AUTO || log_state.target == LOG_SYSLOG)
+		stderr_give_back();
 }
 
 bool log_wants(enum kv_log_level level)
