@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <linux/falloc.h>
 #include <unistd.h>
 
@@ -266,6 +268,68 @@ static void a_fragment_of_nothing_is_found(void **state)
 	assert_int_equal(fs_check(f->fs, ignore, NULL, NULL), 1);
 }
 
+/* Flips a bit of `text` in a segment of a closed store. */
+static void damage(const char *path, const char *text)
+{
+	static uint8_t bytes[4 << 20];
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	uint8_t *at = NULL;
+	ssize_t size;
+	int fd;
+
+	assert_non_null(dir);
+	while (!at && (entry = readdir(dir))) {
+		if (!strstr(entry->d_name, ".seg"))
+			continue;
+		fd = openat(dirfd(dir), entry->d_name, O_RDWR);
+		size = read(fd, bytes, sizeof(bytes));
+		assert_true(size > 0);
+		at = memmem(bytes, (size_t)size, text, strlen(text));
+		if (at) {
+			*at ^= 1;
+			assert_int_equal(pwrite(fd, at, 1, at - bytes), 1);
+		}
+		close(fd);
+	}
+	closedir(dir);
+	assert_non_null(at);
+}
+
+static void note_path(void *ctx, const struct fs_problem *problem)
+{
+	bool *found = ctx;
+
+	if (problem->kind == FS_PROBLEM_DAMAGED && problem->path &&
+	    strcmp(problem->path, "f") == 0)
+		*found = true;
+}
+
+static void a_damaged_fragment_is_named_and_costs_its_page(void **state)
+{
+	struct fs_fixture *f = *state;
+	static uint8_t bytes[2 * BLOCK], got[BLOCK];
+	uint64_t ino = make_blocks(f, bytes, sizeof(bytes));
+	bool found = false;
+	size_t read;
+
+	put(f, ino, 3 * PAGE, "text of a fragment");
+	assert_int_equal(fs_close(f->fs), 0);
+	damage(f->path, "text of a fragment");
+	assert_int_equal(fs_open(f->path, &f->options, &f->fs), 0);
+	assert_int_equal(fs_read(f->fs, ino, 3 * PAGE, got, 4, &read), -EIO);
+	assert_int_equal(fs_read(f->fs, ino, 0, got, BLOCK, &read), -EIO);
+	assert_int_equal(fs_read(f->fs, ino, 2 * PAGE, got, PAGE, &read), 0);
+	assert_memory_equal(got, bytes + 2 * PAGE, PAGE);
+	assert_int_equal(fs_read(f->fs, ino, BLOCK, got, BLOCK, &read), 0);
+	assert_memory_equal(got, bytes + BLOCK, BLOCK);
+	assert_int_equal(fs_check(f->fs, note_path, NULL, &found), 1);
+	assert_true(found);
+	/* Written anew, it is good again. */
+	write_both(f, ino, bytes, 3 * PAGE, PAGE, 'x');
+	assert_contents(f, ino, bytes, sizeof(bytes));
+}
+
 /* --- against a plain array --- */
 
 struct model {
@@ -393,6 +457,7 @@ int main(void)
 		FRAGMENT_TEST(punching_takes_fragments_away),
 		FRAGMENT_TEST(a_file_goes_with_its_fragments),
 		FRAGMENT_TEST(a_fragment_of_nothing_is_found),
+		FRAGMENT_TEST(a_damaged_fragment_is_named_and_costs_its_page),
 		FRAGMENT_TEST(random_changes_read_as_in_a_plain_array),
 	};
 
