@@ -287,7 +287,7 @@ static void do_close(void)
 /* Every other time what is left open is looked at without the fault. */
 static void do_end(void)
 {
-	if (trial.nth % 2)
+	if (runs_made % 2)
 		do_close();
 }
 

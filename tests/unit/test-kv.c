@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/kv.h"
+#include "engine/kv_internal.h"
 #include "tests/seam/scratch.h"
 
 #define S(text) SLICE_LITERAL(text)
@@ -456,6 +456,78 @@ static void options_out_of_range_are_refused(void **state)
 	assert_int_equal(kv_open(f->path, &options, &second), -EINVAL);
 }
 
+static void a_merge_of_the_newer_runs_keeps_what_they_delete(void **state)
+{
+	struct fixture *f = *state;
+	struct buf got = { 0 };
+	struct kv_stats stats;
+	char key[32];
+
+	for (unsigned int i = 0; i < 6000; i++) {
+		snprintf(key, sizeof(key), "a-rather-long-key/%u", i * 7919);
+		assert_int_equal(kv_set(f->kv, slice_of(key, strlen(key)),
+					S("value"), NULL),
+				 0);
+	}
+	assert_int_equal(kv_set(f->kv, S("deleted"), S("value"), NULL), 0);
+	assert_int_equal(kv_checkpoint(f->kv), 0);
+	assert_int_equal(kv_delete(f->kv, S("deleted"), NULL), 0);
+	assert_int_equal(kv_checkpoint(f->kv), 0);
+	assert_int_equal(kv_set(f->kv, S("other"), S("value"), NULL), 0);
+	assert_int_equal(kv_checkpoint(f->kv), 0);
+	assert_true(compact_round(f->kv) >= 0);
+	kv_stats(f->kv, &stats);
+	/* The two small ones became one, the large one stayed. */
+	assert_int_equal(stats.run_count, 2);
+	assert_int_equal(kv_get(f->kv, NULL, S("deleted"), &got), 1);
+	assert_int_equal(kv_get(f->kv, NULL, S("other"), &got), 0);
+	buf_release(&got);
+}
+
+/* Fills a segment and begins the next. */
+static void fill_segment(struct fixture *f, char name)
+{
+	static uint8_t value[90000];
+	char key[2] = { name, '0' };
+
+	for (; key[1] <= ';'; key[1]++)
+		assert_int_equal(kv_set(f->kv, slice_of(key, 2),
+					slice_of(value, sizeof(value)), NULL),
+				 0);
+}
+
+static void a_record_that_compaction_moved_keeps_its_age(void **state)
+{
+	struct fixture *f = *state;
+	struct buf got = { 0 };
+	struct kv_stats stats;
+
+	f->options.compact_auto = true;
+	reopen(f);
+	/* An old version where little is dead, the newest where nearly all is. */
+	assert_int_equal(kv_set(f->kv, S("first"), S("value"), NULL), 0);
+	assert_int_equal(kv_set(f->kv, S("key"), S("old"), NULL), 0);
+	fill_segment(f, 'a');
+	assert_int_equal(kv_set(f->kv, S("key"), S("new"), NULL), 0);
+	fill_segment(f, 'b');
+	fill_segment(f, 'b');
+	fill_segment(f, 'c');
+	assert_int_equal(kv_checkpoint(f->kv), 0);
+	while (compact_round(f->kv) == 0)
+		;
+	kv_stats(f->kv, &stats);
+	assert_true(stats.compaction_copied_bytes > 0);
+	reopen(f);
+	/* Without an index, the ages alone tell which one counts. */
+	assert_int_equal(kv_close(f->kv), 0);
+	f->kv = NULL;
+	assert_int_equal(unlinkat(f->dir.fd, "store/MANIFEST", 0), 0);
+	assert_int_equal(kv_open(f->path, &f->options, &f->kv), 0);
+	assert_int_equal(kv_get(f->kv, NULL, S("key"), &got), 0);
+	assert_true(slice_equal(buf_slice(&got), S("new")));
+	buf_release(&got);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -471,6 +543,8 @@ int main(void)
 		T(any_number_of_pins_leaves_room_for_checkpoints),
 		T(closing_after_pins_writes_a_checkpoint),
 		T(compaction_gives_space_back),
+		T(a_merge_of_the_newer_runs_keeps_what_they_delete),
+		T(a_record_that_compaction_moved_keeps_its_age),
 		T(a_second_opener_is_refused),
 		T(a_foreign_directory_is_refused_and_left_alone),
 		T(a_store_that_is_absent_is_not_made_unasked),
