@@ -127,8 +127,11 @@ static void turn_key(struct kv *kv, struct relocation *r,
 		     const struct segment *victim, const struct view *view,
 		     const struct moved *moved) REQUIRES(kv->write_lock)
 {
-	struct slice key =
-		slice_of(r->keys.data + moved->key_offset, moved->key_size);
+	/* Of empty keys alone there are no bytes to point into. */
+	struct slice key = moved->key_size ?
+				   slice_of(r->keys.data + moved->key_offset,
+					    moved->key_size) :
+				   slice_of("", 0);
 	struct place now, old;
 
 	if (view_find(view, key, false, &now, NULL) != 0 || now.tombstone ||

@@ -139,6 +139,15 @@ static int apply_budget(struct kv *kv)
 	return error ? error : flush_frozen(kv);
 }
 
+/* Of empty keys alone there are no bytes to point into. */
+static struct slice pending_key(const struct replay_state *state,
+				const struct pending *p)
+{
+	return p->key_size ?
+		       slice_of(state->keys.data + p->key_offset, p->key_size) :
+		       slice_of("", 0);
+}
+
 static int pending_apply(struct replay_state *state)
 {
 	struct kv *kv = state->replay->kv;
@@ -151,9 +160,7 @@ static int pending_apply(struct replay_state *state)
 		const struct pending *p = &state->pending[i];
 
 		error = apply_one(kv, state->replay, view,
-				  slice_of(state->keys.data + p->key_offset,
-					   p->key_size),
-				  &p->place);
+				  pending_key(state, p), &p->place);
 	}
 	view_unref(view);
 	mutex_unlock(&kv->write_lock);
