@@ -91,7 +91,7 @@ static int file_import(struct import *import, int dir, const char *name,
 static int link_make(struct import *import, const char *text)
 {
 	struct loader *loader = &import->loader;
-	struct target_place place;
+	struct target_place place = { .dir.fd = -1 };
 	struct buf key_text = { 0 };
 	struct key key = { 0 };
 	int r;

@@ -64,23 +64,28 @@ static int key_begin(struct source *source, struct slice field,
 static int attributes_decode(struct source *source, struct slice field)
 {
 	struct target_attributes *attributes = &source->loader.attributes;
+	unsigned long mode;
 	long long seconds;
-	unsigned int mode;
-	char text[64];
 	long nanoseconds;
-	int used = 0;
+	char text[64], *end;
 
 	if (field.size >= sizeof(text))
 		return -EINVAL;
 	memcpy(text, field.data, field.size);
 	text[field.size] = '\0';
-	if (sscanf(text, "%o %lld.%9ld%n", &mode, &seconds, &nanoseconds,
-		   &used) != 3 ||
-	    (size_t)used != field.size || mode > 07777 || nanoseconds < 0)
+	errno = 0;
+	mode = strtoul(text, &end, 8);
+	if (*end != ' ')
+		return -EINVAL;
+	seconds = strtoll(end + 1, &end, 10);
+	if (*end != '.' || strlen(end + 1) != 9)
+		return -EINVAL;
+	nanoseconds = strtol(end + 1, &end, 10);
+	if (errno || *end || mode > 07777 || nanoseconds < 0)
 		return -EINVAL;
 	attributes->has_mode = true;
 	attributes->has_mtime = true;
-	attributes->mode = mode;
+	attributes->mode = (uint32_t)mode;
 	attributes->mtime = (struct timespec){ .tv_sec = (time_t)seconds,
 					       .tv_nsec = nanoseconds };
 	return 0;
@@ -342,7 +347,7 @@ static void member_special(struct source *source, const struct tar_entry *entry,
 			   const struct buf *key_text)
 {
 	struct key key = { 0 };
-	struct target_place place;
+	struct target_place place = { .dir.fd = -1 };
 	int r;
 
 	r = member_find(source, key_text, &key, &place);
@@ -388,7 +393,7 @@ static void member_linked(struct source *source, const struct tar_entry *entry,
 	struct slice other = name_of_member(&entry->link);
 	struct loader *loader = &source->loader;
 	struct buf other_text = { 0 };
-	struct target_place place;
+	struct target_place place = { .dir.fd = -1 };
 	struct key key = { 0 };
 	int r;
 

@@ -106,10 +106,21 @@ def session(steps, end=b"\x04"):
     for typed, expected in steps:
         os.write(fd, typed)
         wait_for(expected)
+    # Between two lines the terminal is not the editor's: what comes then as
+    # an end of file is none later, but part of the line: that is emptied,
+    # and the end typed once more, until it is taken.
     os.write(fd, end)
+    deadline = time.monotonic() + 60
     while True:
+        if time.monotonic() > deadline:
+            sys.exit("FAILED: %r: it does not end: %r" % (steps, seen))
         try:
-            if not os.read(fd, 4096):
+            if not select.select([fd], [], [], 1)[0]:
+                os.write(fd, b"\x15" + end)
+                continue
+            data = os.read(fd, 4096)
+            seen += data
+            if not data:
                 break
         except OSError:
             break
