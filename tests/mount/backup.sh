@@ -167,6 +167,8 @@ change() {
 	printf %s "$1" | dd of="$src/etc/large" bs=1 seek=$(($1 * 1000)) \
 		conv=notrunc status=none
 	chmod "6$(($1 % 8))4" "$src/changes"
+	# Two days of the same second would look alike to rsync.
+	touch -d "2012-03-0$1 04:05:06 UTC" "$src/changes" "$src/etc/large"
 	[ ! -e "$src/empty" ] || mv "$src/empty" "$src/empty-$1"
 	touch -d "2012-03-0$1 01:02:03.456789 UTC" "$src"
 }
