@@ -126,6 +126,9 @@ static int recount(struct txn *txn, uint64_t ino)
 		return error ? error : 1;
 	if (S_ISREG(inode.mode) && inode.data.size == 0)
 		inode.block_count = count.blocks;
+	/* Without blocks there is nothing for fragments to stand beside. */
+	if (inode.block_count == 0)
+		inode.flags &= ~(uint32_t)INODE_FRAGMENTED;
 	inode.xattr_names_size = (uint32_t)count.xattr_names_size;
 	if (inode_is_dir(&inode)) {
 		inode.nlink = 2 + (uint32_t)count.subdirs;

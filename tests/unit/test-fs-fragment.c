@@ -15,6 +15,7 @@
 #include <linux/falloc.h>
 #include <unistd.h>
 
+#include "fs/repair.h"
 #include "fs/schema.h"
 #include "tests/unit/fs_fixture.h"
 
@@ -330,6 +331,28 @@ static void a_damaged_fragment_is_named_and_costs_its_page(void **state)
 	assert_contents(f, ino, bytes, sizeof(bytes));
 }
 
+static void ignore_repair(void *ctx, const struct fs_problem *problem,
+			  const char *done)
+{
+	(void)ctx;
+	(void)problem;
+	(void)done;
+}
+
+static void a_repair_that_finds_no_block_leaves_a_sound_record(void **state)
+{
+	struct fs_fixture *f = *state;
+	static uint8_t bytes[BLOCK];
+	uint64_t ino = make_blocks(f, bytes, sizeof(bytes));
+	struct schema_key key;
+
+	write_both(f, ino, bytes, PAGE, 10, 'x');
+	block_key_encode(&key, ino, 0);
+	assert_int_equal(kv_delete(fs_kv(f->fs), key_slice(&key), NULL), 0);
+	assert_true(fs_repair(f->fs, ignore_repair, NULL, NULL) > 0);
+	assert_int_equal(attr_of(f, ino).size_bytes, BLOCK);
+}
+
 /* --- against a plain array --- */
 
 struct model {
@@ -458,6 +481,8 @@ int main(void)
 		FRAGMENT_TEST(a_file_goes_with_its_fragments),
 		FRAGMENT_TEST(a_fragment_of_nothing_is_found),
 		FRAGMENT_TEST(a_damaged_fragment_is_named_and_costs_its_page),
+		FRAGMENT_TEST(
+			a_repair_that_finds_no_block_leaves_a_sound_record),
 		FRAGMENT_TEST(random_changes_read_as_in_a_plain_array),
 	};
 
