@@ -290,9 +290,9 @@ static const struct moment *newest(const struct image *image)
 	return &image->moments[image->moment_count - 1];
 }
 
-static bool is_kind(const struct damage *d, const char *suffix)
+static bool is_segment(const struct image *image, size_t file)
 {
-	return strstr(d->image->files[d->file].name, suffix) != NULL;
+	return strstr(image->files[file].name, ".seg") != NULL;
 }
 
 static void put_file(const struct scratch *store, const char *name,
@@ -318,30 +318,35 @@ static void put_image(const struct image *image, const struct scratch *store,
 /* What the open store holds: the number of each key's value, or... */
 #define FOUND_ERROR 255
 
+/* Which value of the key's it is; 0: it never had that. */
+static uint8_t value_found(const struct image *image, unsigned int key,
+			   struct slice got)
+{
+	uint8_t expected[VALUE_MAX], found = 0;
+
+	for (unsigned int v = 1; v < FOUND_ERROR; v++)
+		if (image->ever[key][v] &&
+		    slice_equal(value_of((uint8_t)v, expected), got))
+			found = (uint8_t)v;
+	return found;
+}
+
 static void read_all(struct kv *kv, const struct damage *d,
 		     uint8_t found[KEY_COUNT])
 {
-	uint8_t expected[VALUE_MAX];
 	struct buf got = { 0 };
 	char key[16];
 
 	for (unsigned int i = 0; i < KEY_COUNT; i++) {
 		int result = kv_get(kv, NULL, key_of(i, key), &got);
 
-		found[i] = 0;
-		if (result < 0) {
+		if (result < 0)
 			CHECK(d, result == -EBADMSG || result == -EUCLEAN ||
 					 result == -EIO);
-			found[i] = FOUND_ERROR;
-		}
+		found[i] = result < 0 ? FOUND_ERROR : 0;
 		if (result)
 			continue;
-		for (unsigned int v = 1; v < FOUND_ERROR; v++)
-			if (d->image->ever[i][v] &&
-			    slice_equal(value_of((uint8_t)v, expected),
-					buf_slice(&got)))
-				found[i] = (uint8_t)v;
-		/* Not what it never was. */
+		found[i] = value_found(d->image, i, buf_slice(&got));
 		CHECK(d, found[i] != 0);
 	}
 	buf_release(&got);
@@ -389,7 +394,8 @@ static int count_listed(void *ctx, const struct kv_entry *entry)
 /* A log that ends between two records looks like one that came no further. */
 static bool ends_early(const struct damage *d)
 {
-	return d->image == &crashed && *d->what == 'c' && is_kind(d, ".seg");
+	return d->image == &crashed && *d->what == 'c' &&
+	       is_segment(d->image, d->file);
 }
 
 /* Each key's value is the newest, or an error; or what recovery reported. */
@@ -409,7 +415,7 @@ static void check_found(const struct damage *d, const struct kv_stats *stats,
 			continue;
 		CHECK(d, stats->recovery == KV_RECOVERY_DAMAGED ||
 				 stats->recovery == KV_RECOVERY_REBUILT);
-		CHECK(d, is_kind(d, ".seg"));
+		CHECK(d, is_segment(d->image, d->file));
 		CHECK(d, changed_lately(d->image, i));
 		counts.lost++;
 	}
@@ -446,7 +452,7 @@ static void look_again(const struct scratch *store, const struct damage *d,
 	uint8_t found[KEY_COUNT];
 	struct kv *kv;
 	int checked;
-	bool index = repaired && !is_kind(d, ".seg");
+	bool index = repaired && !is_segment(d->image, d->file);
 
 	CHECK(d, kv_open(store->path, options, &kv) == 0);
 	read_all(kv, d, found);
@@ -497,7 +503,7 @@ static void try_damage(const struct damage *d, const void *bytes, size_t size)
 		CHECK(d, d->padding ||
 				 (ends_early(d) && was_once(d->image, found)));
 	/* A flipped bit is in one record, at most. */
-	if (*d->what == 'f' && is_kind(d, ".seg"))
+	if (*d->what == 'f' && is_segment(d->image, d->file))
 		CHECK(d, error_count(found) <= 1);
 	/* Who may not write can tell nobody that the index is damaged. */
 	if (options.read_only) {
@@ -531,7 +537,7 @@ static void flip_bits(const struct image *image, size_t index)
 	for (uint64_t bit = seed % stride; bit < bits; bit += step) {
 		struct damage d = { image, index, "flip", bit,
 				    bit / 8 >= file->used &&
-					    is_kind(&d, ".seg") };
+					    is_segment(image, index) };
 
 		step = bit < dense ? stride : stride * PADDING_STRIDE;
 		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -548,7 +554,8 @@ static void cut_file(const struct image *image, size_t index)
 	for (uint64_t size = seed % every; size < file->bytes.size;
 	     size += step) {
 		struct damage d = { image, index, "cut", size,
-				    size >= file->used && is_kind(&d, ".seg") };
+				    size >= file->used &&
+					    is_segment(image, index) };
 
 		step = size < file->used + PADDING_FIRST ?
 			       every :
@@ -561,7 +568,7 @@ static void lengthen_file(const struct image *image, size_t index)
 {
 	const struct file *file = &image->files[index];
 	struct damage d = { image, index, "grown by zeros", 0,
-			    is_kind(&d, ".seg") };
+			    is_segment(image, index) };
 	struct buf longer = { 0 };
 
 	assert_int_equal(

@@ -137,7 +137,7 @@ static ssize_t disk_pwritev(struct io *io, int fd, const struct iovec *iov,
 			    int count, uint64_t offset)
 {
 	struct disk_io *disk = disk_of(io);
-	uint64_t end = offset, old;
+	uint64_t end = offset, old = 0;
 	int error;
 
 	for (int i = 0; i < count; i++)
@@ -165,7 +165,7 @@ static int disk_sync_dir(struct io *io, int dir_fd)
 static int disk_truncate(struct io *io, int fd, uint64_t size)
 {
 	struct disk_io *disk = disk_of(io);
-	uint64_t old;
+	uint64_t old = 0;
 	int error = charge(disk, fd, size, &old);
 
 	if (!error)
@@ -178,7 +178,7 @@ static int disk_truncate(struct io *io, int fd, uint64_t size)
 static int disk_allocate(struct io *io, int fd, uint64_t size)
 {
 	struct disk_io *disk = disk_of(io);
-	uint64_t old;
+	uint64_t old = 0;
 	int error = charge(disk, fd, size, &old);
 
 	if (error)
