@@ -36,6 +36,7 @@ body() {
 		# The mount works meanwhile, and there is one job at a time.
 		"$kvctl" scrub --rate 4K "$target" 2>"$work/err" &
 		pid=$!
+		head_start=0
 		# Whether it has begun is seen by a check that is refused; one
 		# that came first had it refused, and it is begun again.
 		until
@@ -44,6 +45,8 @@ body() {
 					2>"$work/err" &
 				pid=$!
 			}
+			sleep $head_start
+			head_start=$((head_start + 1))
 			"$kvctl" check "$target" >/dev/null 2>&1
 			[ $? -eq 8 ] && kill -0 "$pid" 2>/dev/null
 		do
