@@ -170,7 +170,8 @@ a_full_disk_refuses_changes_and_keeps_all_that_was_written(void **state)
 	/* All but the reserve and a little for the index. */
 	assert_true(fill(f) * f->value_size > 52 * MIB);
 	kv_stats(f->kv, &stats);
-	assert_true(stats.reserve_bytes > 0);
+	/* Kept, or given up for a checkpoint by now, and that is known. */
+	assert_true(stats.reserve_bytes > 0 || stats.space_low);
 	check_all(f);
 }
 
