@@ -33,6 +33,7 @@
 
 #include "engine/io.h"
 #include "engine/kv.h"
+#include "tests/seam/quick_io.h"
 #include "tests/seam/scratch.h"
 
 #define KEY_COUNT 16u
@@ -43,18 +44,6 @@
 /* Of the zeros at the end of a file one bit in so many, beyond the first. */
 #define PADDING_STRIDE 4099u
 #define PADDING_FIRST 64u
-
-/* --- the real system, without waiting for the disk --- */
-
-static int sync_nothing(struct io *io, int fd)
-{
-	(void)io;
-	(void)fd;
-	return 0;
-}
-
-static struct io_ops quick_ops;
-static struct io quick = { &quick_ops };
 
 /* --- stores, and what is in them --- */
 
@@ -158,8 +147,9 @@ static void load_file(struct image *image, int dir_fd, const char *name)
 
 	assert_true(image->file_count <= FILES_MAX);
 	snprintf(file->name, sizeof(file->name), "%s", name);
-	assert_int_equal(
-		io_read_file(&quick, dir_fd, name, 4 << 20, &file->bytes), 0);
+	assert_int_equal(io_read_file(quick_io(), dir_fd, name, 4 << 20,
+				      &file->bytes),
+			 0);
 	file->used = file->bytes.size;
 	while (file->used && !file->bytes.data[file->used - 1])
 		file->used--;
@@ -170,7 +160,7 @@ static void load_image(struct image *image, int dir_fd)
 	struct buf names = { 0 };
 	const char *at, *end;
 
-	assert_int_equal(io_list(&quick, dir_fd, &names), 0);
+	assert_int_equal(io_list(quick_io(), dir_fd, &names), 0);
 	at = (const char *)names.data;
 	end = at + names.size;
 	for (; at < end; at += strlen(at) + 1) {
@@ -192,7 +182,7 @@ static void options_for(struct kv_options *options)
 	options->commit_interval_ms = 0;
 	options->compact_auto = false;
 	options->compress_level = 1;
-	options->io = &quick;
+	options->io = quick_io();
 }
 
 static void open_making(const struct scratch *store)
@@ -632,9 +622,6 @@ static void an_undamaged_store_is_sound(void **state)
 static int set_up(void **state)
 {
 	(void)state;
-	quick_ops = *io_system()->ops;
-	quick_ops.sync_data = sync_nothing;
-	quick_ops.sync_dir = sync_nothing;
 	assert_int_equal(scratch_init(&dir), 0);
 	make_image(&closed, &dir);
 	make_image(&crashed, &dir);

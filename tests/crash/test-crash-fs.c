@@ -25,6 +25,7 @@
 
 #include "engine/crc32.h"
 #include "tests/seam/power_cut.h"
+#include "tests/seam/random.h"
 #include "tests/unit/fs_fixture.h"
 
 #define OPERATIONS 500u
@@ -35,18 +36,9 @@
 
 static uint64_t random_state;
 
-static uint64_t random_next(void)
-{
-	/* xorshift64* (Vigna). */
-	random_state ^= random_state >> 12;
-	random_state ^= random_state << 25;
-	random_state ^= random_state >> 27;
-	return random_state * 2685821657736338717ULL;
-}
-
 static unsigned int below(unsigned int limit)
 {
-	return (unsigned int)(random_next() % limit);
+	return random_below(&random_state, limit);
 }
 
 /* --- the tree as one number --- */
@@ -232,7 +224,7 @@ static int do_write(struct world *w)
 	size = 1 + (below(3) ? below(600) : below(20000));
 	offset = below(FILE_MAX - 20000);
 	for (size_t i = 0; i < size; i++)
-		bytes[i] = (uint8_t)random_next();
+		bytes[i] = (uint8_t)random_next(&random_state);
 	return fs_write(w->fs, ino, offset, bytes, size, 0);
 }
 
@@ -328,7 +320,7 @@ static int do_directory(struct world *w)
 static int do_attributes(struct world *w)
 {
 	struct fs_attr attr = { .mode = below(07777) };
-	uint64_t ino = some_file(w), number = random_next();
+	uint64_t ino = some_file(w), number = random_next(&random_state);
 
 	if (!ino)
 		return -ENOENT;
@@ -422,26 +414,6 @@ static void work(struct world *w, const char *path)
 
 static unsigned long state_count;
 
-static struct power_cut random_cut(size_t first, size_t last)
-{
-	static const size_t tears[] = { 0, 1, 512, 4096 };
-
-	return (struct power_cut){
-		.at = first + random_next() % (last - first + 1),
-		.kind = (enum power_cut_kind)below(3),
-		.seed = random_next() | 1,
-		.tear_bytes = tears[below(4)],
-		.keep_names = below(2),
-	};
-}
-
-static void describe(const struct power_cut *cut, const char *what)
-{
-	print_error("%s: at %zu, kind %d, seed %llu, tear %zu, names %d\n",
-		    what, cut->at, cut->kind, (unsigned long long)cut->seed,
-		    cut->tear_bytes, cut->keep_names);
-}
-
 static unsigned int synced_at(size_t position)
 {
 	unsigned int last = 0;
@@ -477,11 +449,11 @@ static unsigned int verify(struct fs *fs, const struct power_cut *cut,
 	int problems = fs_check(fs, problem_print, NULL, NULL), step;
 
 	if (problems)
-		describe(cut, "the check found something");
+		power_cut_describe(cut, "the check found something");
 	assert_int_equal(problems, 0);
 	step = step_of(digest_tree(fs), least, most);
 	if (step < 0)
-		describe(cut, "the tree never was, or not then");
+		power_cut_describe(cut, "the tree never was, or not then");
 	assert_true(step >= 0);
 	return (unsigned int)step;
 }
@@ -491,7 +463,8 @@ static void cut_and_verify(struct record_io *r, const struct scratch *dir,
 			   unsigned int most)
 {
 	size_t first = depth ? record_io_first(r) : history[0].synced;
-	struct power_cut cut = random_cut(first, record_io_position(r));
+	struct power_cut cut =
+		power_cut_random(&random_state, first, record_io_position(r));
 	struct fs_options options;
 	struct record_io again;
 	struct scratch state;
@@ -511,7 +484,7 @@ static void cut_and_verify(struct record_io *r, const struct scratch *dir,
 	options_for(&options, depth < 2 ? &again.io : io_system());
 	error = fs_open(state.path, &options, &fs);
 	if (error)
-		describe(&cut, "cannot be opened");
+		power_cut_describe(&cut, "cannot be opened");
 	assert_int_equal(error, 0);
 	most = verify(fs, &cut, least, most);
 	assert_int_equal(fs_close(fs), 0);

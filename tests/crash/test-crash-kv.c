@@ -28,6 +28,7 @@
 #include "engine/io.h"
 #include "engine/kv.h"
 #include "tests/seam/power_cut.h"
+#include "tests/seam/random.h"
 #include "tests/seam/scratch.h"
 
 /* The background's, which it would do at times of its own: kv_internal.h, whose
@@ -41,18 +42,9 @@ int compact_round(struct kv *kv);
 
 static uint64_t random_state;
 
-static uint64_t random_next(void)
-{
-	/* xorshift64* (Vigna). */
-	random_state ^= random_state >> 12;
-	random_state ^= random_state << 25;
-	random_state ^= random_state >> 27;
-	return random_state * 2685821657736338717ULL;
-}
-
 static unsigned int below(unsigned int limit)
 {
-	return (unsigned int)(random_next() % limit);
+	return random_below(&random_state, limit);
 }
 
 /* One key's change in a commit. value 0 deletes. */
@@ -134,7 +126,8 @@ static void work_commit(struct kv *kv, struct record_io *r)
 		struct change *c = &commit->changes[i];
 
 		c->key = below(KEY_COUNT);
-		c->value = below(3) ? (uint32_t)random_next() | 1 : 0;
+		c->value = below(3) ? (uint32_t)random_next(&random_state) | 1 :
+				      0;
 		if (c->value)
 			assert_int_equal(
 				kv_batch_set(&batch, key_of(c->key, bytes),
@@ -285,26 +278,6 @@ static uint32_t begun_at(size_t position)
 	return commit;
 }
 
-static struct power_cut random_cut(size_t first, size_t last)
-{
-	static const size_t tears[] = { 0, 1, 512, 4096 };
-
-	return (struct power_cut){
-		.at = first + random_next() % (last - first + 1),
-		.kind = (enum power_cut_kind)below(3),
-		.seed = random_next() | 1,
-		.tear_bytes = tears[below(4)],
-		.keep_names = below(2),
-	};
-}
-
-static void describe(const struct power_cut *cut, const char *what)
-{
-	print_error("%s: at %zu, kind %d, seed %llu, tear %zu, names %d\n",
-		    what, cut->at, cut->kind, (unsigned long long)cut->seed,
-		    cut->tear_bytes, cut->keep_names);
-}
-
 static unsigned long state_count;
 
 /* What follows a recovery is history of its own: from what was found on. */
@@ -366,8 +339,8 @@ static void work_on(struct kv *kv, struct record_io *r,
 static void cut_and_verify(struct record_io *r, const struct scratch *dir,
 			   unsigned int depth)
 {
-	struct power_cut cut =
-		random_cut(record_io_first(r), record_io_position(r));
+	struct power_cut cut = power_cut_random(
+		&random_state, record_io_first(r), record_io_position(r));
 	uint32_t least = promised_at(cut.at), most = begun_at(cut.at), commit;
 	struct record_io again;
 	struct kv_options options;
@@ -384,11 +357,11 @@ static void cut_and_verify(struct record_io *r, const struct scratch *dir,
 	options_for(&options, depth < 2 ? &again.io : io_system());
 	error = kv_open(state.path, &options, &kv);
 	if (error)
-		describe(&cut, "cannot be opened");
+		power_cut_describe(&cut, "cannot be opened");
 	assert_int_equal(error, 0);
 	commit = verify_prefix(kv, false);
 	if (commit < least || commit > most)
-		describe(&cut, "not within bounds");
+		power_cut_describe(&cut, "not within bounds");
 	assert_in_range(commit, least, most);
 	if (depth < 2)
 		work_on(kv, &again, dir, depth, least, commit);

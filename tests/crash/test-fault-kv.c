@@ -34,31 +34,14 @@
 #include "tests/crash/fault_alloc.h"
 #include "tests/seam/fault_io.h"
 #include "tests/seam/power_cut.h"
+#include "tests/seam/quick_io.h"
+#include "tests/seam/random.h"
 #include "tests/seam/scratch.h"
 
 #define KEY_COUNT 24u
 #define ATTEMPT_MAX 256u
 #define BATCH_MAX 8u
 #define VALUE_MAX 300000u
-
-/* --- the real system, without waiting for the disk --- */
-
-static int sync_nothing(struct io *io, int fd)
-{
-	(void)io;
-	(void)fd;
-	return 0;
-}
-
-static struct io_ops quick_ops;
-static struct io quick = { &quick_ops };
-
-static void quick_init(void)
-{
-	quick_ops = *io_system()->ops;
-	quick_ops.sync_data = sync_nothing;
-	quick_ops.sync_dir = sync_nothing;
-}
 
 /* --- what is done, and what it should have led to --- */
 
@@ -98,12 +81,7 @@ static uint64_t failed_calls, failed_allocations, runs_made, trial_count;
 /* The same numbers in every run: so the n-th call is the same call. */
 static unsigned int below(unsigned int limit)
 {
-	/* xorshift64* (Vigna). */
-	trial.random ^= trial.random >> 12;
-	trial.random ^= trial.random << 25;
-	trial.random ^= trial.random >> 27;
-	return (unsigned int)((trial.random * 2685821657736338717ULL) >> 33) %
-	       limit;
+	return (unsigned int)(random_next(&trial.random) >> 33) % limit;
 }
 
 static struct slice key_of(unsigned int key, char bytes[16])
@@ -397,8 +375,8 @@ static void trial_begin(bool recorded, bool from_crash)
 		trial.attempts[crashed.done] = crashed.after;
 	}
 	if (recorded)
-		record_io_init(&trial.record, &quick, trial.store.path);
-	fault_io_init(&trial.fault, recorded ? &trial.record.io : &quick);
+		record_io_init(&trial.record, quick_io(), trial.store.path);
+	fault_io_init(&trial.fault, recorded ? &trial.record.io : quick_io());
 	kv_options_init(&trial.options);
 	trial.options.create = true;
 	trial.options.segment_size_bytes = 1 << 20;
@@ -515,7 +493,7 @@ static uint32_t found_after(enum power_cut_kind kind, size_t at)
 
 	assert_int_equal(scratch_make_dir(&trial.dir, "cut", &state), 0);
 	assert_int_equal(power_cut_apply(&trial.record, &cut, state.fd), 0);
-	trial.options.io = &quick;
+	trial.options.io = quick_io();
 	assert_int_equal(kv_open(state.path, &trial.options, &trial.kv), 0);
 	found = found_attempt();
 	assert_int_equal(kv_close(trial.kv), 0);
@@ -694,7 +672,6 @@ static void an_allocation_that_fails_harms_nothing(void **state)
 static int set_up(void **state)
 {
 	(void)state;
-	quick_init();
 	assert_int_equal(scratch_init(&trial.dir), 0);
 	assert_int_equal(scratch_init(&crashed.dir), 0);
 	assert_int_equal(
@@ -702,7 +679,7 @@ static int set_up(void **state)
 	/* A life without a fault, and its state before its last close: all
 	 * that was written, some of it not synced, nothing trimmed. */
 	trial_begin(false, false);
-	record_io_init(&crashed.record, &quick, trial.store.path);
+	record_io_init(&crashed.record, quick_io(), trial.store.path);
 	trial.options.io = &crashed.record.io;
 	do_open();
 	do_commits(9);

@@ -25,7 +25,7 @@ static void options_for(struct fs_options *options)
 	options->kv.memory_bytes = 4 << 20;
 	options->kv.commit_interval_ms = 0;
 	options->kv.compact_auto = false;
-	options->kv.io = fuzz_io();
+	options->kv.io = quick_io();
 	options->block_size_bytes = 4096;
 }
 

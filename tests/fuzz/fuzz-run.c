@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	fuzz_directory();
 	fuzz_unpack(bytes);
-	if (run_open(fuzz_io(), fuzz_directory_fd(), &identity, &run))
+	if (run_open(quick_io(), fuzz_directory_fd(), &identity, &run))
 		return 0;
 	for (unsigned int i = 0; i < 300; i += 23)
 		run_get(run, key_of(i, key), &place, &probe);
@@ -68,7 +68,7 @@ static void put_run(const char *name, bool ignore, unsigned int count)
 
 	fuzz_ignore_checksums(ignore);
 	fuzz_directory();
-	if (run_writer_open(fuzz_io(), fuzz_directory_fd(), &identity, count,
+	if (run_writer_open(quick_io(), fuzz_directory_fd(), &identity, count,
 			    &writer))
 		abort();
 	for (unsigned int i = 100; i < 100 + count; i++) {

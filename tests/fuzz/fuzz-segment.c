@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	fuzz_directory();
 	fuzz_put_file("0000000000000001.seg", bytes.data, bytes.size);
-	segment = segment_known(fuzz_io(), fuzz_directory_fd(), &header,
+	segment = segment_known(quick_io(), fuzz_directory_fd(), &header,
 				bytes.size, &none);
 	if (!segment)
 		abort();

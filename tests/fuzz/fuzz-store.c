@@ -18,7 +18,7 @@ static void options_for(struct kv_options *options)
 	options->memory_bytes = 4 << 20;
 	options->commit_interval_ms = 0;
 	options->compact_auto = false;
-	options->io = fuzz_io();
+	options->io = quick_io();
 }
 
 static int look_at_entry(void *ctx, const struct kv_entry *entry)

@@ -28,8 +28,6 @@ enum file_kind {
 
 static bool ignore_checksums;
 static struct scratch directory = { .fd = -1 };
-static struct io_ops quick_ops;
-static struct io quick = { &quick_ops };
 
 uint32_t __real_crc32_update(uint32_t crc, const void *bytes, size_t size);
 uint32_t __wrap_crc32_update(uint32_t crc, const void *bytes, size_t size);
@@ -50,23 +48,6 @@ struct slice fuzz_begin(const uint8_t *data, size_t size)
 	return size ? slice_of(data + 1, size - 1) : slice_of("", 0);
 }
 
-static int sync_nothing(struct io *io, int fd)
-{
-	(void)io;
-	(void)fd;
-	return 0;
-}
-
-struct io *fuzz_io(void)
-{
-	if (!quick_ops.open) {
-		quick_ops = *io_system()->ops;
-		quick_ops.sync_data = sync_nothing;
-		quick_ops.sync_dir = sync_nothing;
-	}
-	return &quick;
-}
-
 static void remove_directory(void)
 {
 	scratch_release(&directory);
@@ -82,7 +63,7 @@ const char *fuzz_directory(void)
 			abort();
 		atexit(remove_directory);
 	}
-	if (io_list(fuzz_io(), directory.fd, &names))
+	if (io_list(quick_io(), directory.fd, &names))
 		abort();
 	at = (const char *)names.data;
 	for (const char *end = at ? at + names.size : at; at < end;
@@ -101,7 +82,7 @@ void fuzz_put_file(const char *name, const void *bytes, size_t size)
 {
 	int fd = openat(directory.fd, name, O_CREAT | O_TRUNC | O_WRONLY, 0600);
 
-	if (fd < 0 || io_write(fuzz_io(), fd, bytes, size, 0))
+	if (fd < 0 || io_write(quick_io(), fd, bytes, size, 0))
 		abort();
 	close(fd);
 }
@@ -154,7 +135,7 @@ static void pack_file(const char *name, struct buf *input)
 						   FILE_MANIFEST;
 	size_t used;
 
-	if (io_read_file(fuzz_io(), directory.fd, name, FILE_MAX, &bytes))
+	if (io_read_file(quick_io(), directory.fd, name, FILE_MAX, &bytes))
 		abort();
 	used = bytes.size;
 	while (used && !bytes.data[used - 1])
@@ -174,7 +155,7 @@ void fuzz_pack(struct buf *input)
 	struct buf names = { 0 };
 	const char *at;
 
-	if (io_list(fuzz_io(), directory.fd, &names))
+	if (io_list(quick_io(), directory.fd, &names))
 		abort();
 	at = (const char *)names.data;
 	for (const char *end = at ? at + names.size : at; at < end;

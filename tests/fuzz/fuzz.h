@@ -17,6 +17,7 @@
 
 #include "engine/buf.h"
 #include "engine/io.h"
+#include "tests/seam/quick_io.h"
 
 /* The target. Always 0. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -28,9 +29,6 @@ void fuzz_put_seed(const char *name, const void *bytes, size_t size);
 /* Takes the first byte off the input; checksums are as it says from here on. */
 struct slice fuzz_begin(const uint8_t *data, size_t size);
 void fuzz_ignore_checksums(bool ignore);
-
-/* The real system, without waiting for the disk. */
-struct io *fuzz_io(void);
 
 /* A directory of the program's own, made empty by this. */
 const char *fuzz_directory(void);

@@ -57,7 +57,7 @@ static void run_file(int dir_fd, const char *name)
 {
 	struct buf input = { 0 };
 
-	if (io_read_file(fuzz_io(), dir_fd, name, INPUT_MAX, &input)) {
+	if (io_read_file(quick_io(), dir_fd, name, INPUT_MAX, &input)) {
 		fprintf(stderr, "%s cannot be read\n", name);
 		exit(EXIT_FAILURE);
 	}
@@ -71,8 +71,8 @@ static void run_directory(const char *path)
 	const char *at;
 	int fd;
 
-	if (io_open_dir(fuzz_io(), path, &fd) ||
-	    io_list(fuzz_io(), fd, &names)) {
+	if (io_open_dir(quick_io(), path, &fd) ||
+	    io_list(quick_io(), fd, &names)) {
 		fprintf(stderr, "%s cannot be read\n", path);
 		exit(EXIT_FAILURE);
 	}

@@ -24,6 +24,7 @@
 
 #include "engine/kv.h"
 #include "tests/seam/power_cut.h"
+#include "tests/seam/random.h"
 #include "tests/seam/record_io.h"
 #include "tests/seam/scratch.h"
 
@@ -50,18 +51,9 @@ struct world {
 	uint64_t next_value;
 };
 
-static uint64_t world_random(struct world *w)
-{
-	/* xorshift64* (Vigna). */
-	w->random ^= w->random >> 12;
-	w->random ^= w->random << 25;
-	w->random ^= w->random >> 27;
-	return w->random * 2685821657736338717ULL;
-}
-
 static unsigned int below(struct world *w, unsigned int limit)
 {
-	return (unsigned int)(world_random(w) % limit);
+	return random_below(&w->random, limit);
 }
 
 /* Keys with shared prefixes, of different lengths, one of them empty. */

@@ -29,8 +29,6 @@ is "$(od -An -c "$mnt/file" | tr -s ' ')" ' h e l \0 \0' "grown contents"
 is "$(stat -c %s "$mnt/file")" 0 "size after O_TRUNC"
 
 py <<'END'
-import time
-
 def times(name):
     st = os.stat(name)
     return st.st_atime_ns, st.st_mtime_ns, st.st_ctime_ns
@@ -55,11 +53,6 @@ changes(os.unlink, "dir/t", m=True, c=True, name="dir")
 
 
 # Which times move: of the file (m, c), and of the directory it is in.
-def settle():
-    now = time.time_ns()
-    while time.clock_gettime_ns(5) <= now: # CLOCK_REALTIME_COARSE stamps files
-        time.sleep(0.001)
-
 def moves(function, *args, file, parent, name="w/f"):
     def moved(path, before):
         if before is None or not os.path.lexists(path):

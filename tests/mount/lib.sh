@@ -126,11 +126,12 @@ refused() {
 }
 
 # py [ARGUMENT...]: a program for what a shell cannot do, on standard input. It
-# starts in the mount and has os, sys, and fails(ERRNO, FUNCTION, ARGUMENT...).
+# starts in the mount and has os, sys, time, fails(ERRNO, FUNCTION, ARGUMENT...)
+# and settle().
 py() {
 	{
 		cat <<'END'
-import ctypes, errno, fcntl, os, stat, struct, sys
+import ctypes, errno, fcntl, os, stat, struct, sys, time
 
 def fails(number, function, *args, **kwargs):
     try:
@@ -139,6 +140,13 @@ def fails(number, function, *args, **kwargs):
         assert error.errno == number, (error, errno.errorcode[number])
     else:
         raise AssertionError("should fail: " + errno.errorcode[number])
+
+def settle():
+    """Until the clock that files are stamped with has passed every stamp so
+    far: the kernel may have given some from a finer one, ahead of it."""
+    now = time.time_ns()
+    while time.clock_gettime_ns(5) <= now: # CLOCK_REALTIME_COARSE
+        time.sleep(0.001)
 
 libc = ctypes.CDLL(None, use_errno=True)
 

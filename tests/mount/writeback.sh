@@ -22,19 +22,12 @@ shift
 agree() {
 	start "$@"
 	py "$work/noted" <<'END'
-import json, mmap, time
+import json, mmap
 
 def look(name):
     st = os.stat(name)
     return [st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_mode, st.st_uid,
             st.st_nlink]
-
-def settle():
-    """Until the clock that files are stamped with has passed every stamp so
-    far: the kernel may have given some from a finer one, ahead of it."""
-    now = time.time_ns()
-    while time.clock_gettime_ns(5) <= now: # CLOCK_REALTIME_COARSE
-        time.sleep(0.001)
 
 def new(name):
     return os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR)

@@ -16,12 +16,21 @@
  * Lock: the recorder's, from beginning to end.
  */
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "tests/seam/power_cut.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "tests/seam/random.h"
 
 /* A kept write in so many is torn; a file in so many has lost its end. */
 #define TORN_ONE_IN 4
@@ -415,4 +424,24 @@ int power_cut_apply(struct record_io *r, const struct power_cut *cut,
 	mutex_unlock(&r->lock);
 	free(survivors.all);
 	return error;
+}
+
+struct power_cut power_cut_random(uint64_t *random, size_t first, size_t last)
+{
+	static const size_t tears[] = { 0, 1, 512, 4096 };
+
+	return (struct power_cut){
+		.at = first + random_next(random) % (last - first + 1),
+		.kind = (enum power_cut_kind)random_below(random, 3),
+		.seed = random_next(random) | 1,
+		.tear_bytes = tears[random_below(random, 4)],
+		.keep_names = random_below(random, 2),
+	};
+}
+
+void power_cut_describe(const struct power_cut *cut, const char *what)
+{
+	print_error("%s: at %zu, kind %d, seed %llu, tear %zu, names %d\n",
+		    what, cut->at, cut->kind, (unsigned long long)cut->seed,
+		    cut->tear_bytes, cut->keep_names);
 }

@@ -43,3 +43,9 @@ struct power_cut {
  */
 int power_cut_apply(struct record_io *r, const struct power_cut *cut,
 		    int dir_fd);
+
+/* Any cut at first to last. random: the state of tests/seam/random.h. */
+struct power_cut power_cut_random(uint64_t *random, size_t first, size_t last);
+
+/* Prints what was wrong and all that it takes to cut so again. */
+void power_cut_describe(const struct power_cut *cut, const char *what);
