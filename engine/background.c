@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "engine/kv_internal.h"
+#include "engine/thread.h"
 
 /* How often the compactor looks for work that nobody told it of. */
 #define COMPACT_POLL_MS 2000u
@@ -207,15 +208,15 @@ static void background_tell_stop(struct kv *kv)
 
 int background_start(struct kv *kv)
 {
-	int error = pthread_create(&kv->committer, NULL, committer_run, kv);
+	int error = thread_start(&kv->committer, 0, committer_run, kv);
 
 	if (error)
-		return -error;
-	error = pthread_create(&kv->compactor, NULL, compactor_run, kv);
+		return error;
+	error = thread_start(&kv->compactor, 0, compactor_run, kv);
 	if (error) {
 		background_tell_stop(kv);
 		pthread_join(kv->committer, NULL);
-		return -error;
+		return error;
 	}
 	kv->threads_running = true;
 	return 0;

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "engine/lock.h"
+#include "engine/thread.h"
 
 #define GATHER_MS 5
 #define GATHER_COUNT 256u
@@ -93,8 +94,8 @@ int forgetter_new(const struct forgetter_settings *settings,
 	mutex_init(&forgetter->lock);
 	condition_init(&forgetter->filled);
 	if (forgetter->waiting && forgetter->working)
-		error = -pthread_create(&forgetter->thread, NULL,
-					forgetter_main, forgetter);
+		error = thread_start(&forgetter->thread, 0, forgetter_main,
+				     forgetter);
 	if (error) {
 		condition_release(&forgetter->filled);
 		mutex_release(&forgetter->lock);

@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "engine/lock.h"
+#include "engine/thread.h"
 
 #define PAUSE_STEP_NS 100000000u
 
@@ -232,7 +233,7 @@ static int start(struct jobs *jobs, enum kvfs_job_kind kind,
 		.state = KVFS_JOB_RUNNING,
 		.id = jobs->status.id + 1,
 	};
-	error = -pthread_create(&jobs->thread, NULL, job_main, jobs);
+	error = thread_start(&jobs->thread, 0, job_main, jobs);
 	jobs->started = !error;
 	if (error) {
 		jobs->status.state = KVFS_JOB_DONE;

@@ -36,6 +36,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/thread.h"
 #include "fs/log.h"
 
 #define WAKE_SIGNAL SIGUSR2
@@ -487,7 +488,7 @@ int session_run(struct mount *mount, void (*on_ready)(void *ctx), void *ctx)
 	int error;
 
 	signal_set(&stopper.signals);
-	error = -pthread_create(&stopper.thread, NULL, stopper_main, &stopper);
+	error = thread_start(&stopper.thread, 0, stopper_main, &stopper);
 	if (error)
 		return error;
 	sigemptyset(&wake);

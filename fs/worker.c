@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "engine/lock.h"
+#include "engine/thread.h"
 
 /* Deeper than any path of the core or the engine, less than the usual 8 MiB. */
 #define WORKER_STACK_BYTES (1u << 20)
@@ -100,18 +101,12 @@ static void *worker_main(void *arg)
 
 static int thread_start_locked(struct worker_pool *pool) REQUIRES(&pool->lock)
 {
-	pthread_attr_t attr;
-	int error = pthread_attr_init(&attr);
+	int error = thread_start(&pool->threads[pool->thread_count],
+				 WORKER_STACK_BYTES, worker_main, pool);
 
-	if (error)
-		return -error;
-	pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
-	error = pthread_create(&pool->threads[pool->thread_count], &attr,
-			       worker_main, pool);
-	pthread_attr_destroy(&attr);
 	if (!error)
 		pool->thread_count++;
-	return -error;
+	return error;
 }
 
 bool worker_submit(struct worker_pool *pool, struct work *work)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,8 @@ const struct command *const kvctl_commands[] = {
 #define OPTION_BASE 256
 #define OPTION_HELP 'h'
 
-static volatile sig_atomic_t interrupted;
+/* Lock-free, as handlers need it; which thread runs them is not said. */
+static atomic_int interrupted;
 
 bool interrupt_seen(void)
 {

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
+/*
+ * Owns one table: the real system's calls, but for the syncs. It is made at
+ * first use, once, and constant after that: no lock.
+ */
+
 #include "tests/seam/quick_io.h"
 
 #include <pthread.h>
