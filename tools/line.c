@@ -159,8 +159,12 @@ int line_read(const char *prompt, struct buf *ret_line)
 		return line_read_plain(ret_line);
 	errno = 0;
 	text = readline(prompt);
+	r = !text && errno == EINTR ? -EINTR : 1;
+	/* Of what the editor shows, a signal may break off the writing: that
+	 * is no error of what commands write after it. */
+	clearerr(stdout);
 	if (!text)
-		return errno == EINTR ? -EINTR : 1;
+		return r;
 	if (*text)
 		add_history(text);
 	r = buf_assign(ret_line, slice_of(text, strlen(text)));
