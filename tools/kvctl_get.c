@@ -9,14 +9,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "tools/input.h"
 #include "tools/kvctl.h"
 #include "tools/output.h"
+#include "tools/place.h"
 #include "tools/report.h"
-
-#define KEY_PRINTED(key) (int)(key).size, (const char *)(key).data
-
-/* --- get --- */
 
 /* A failure to write has been reported by output.c, one to read has not. */
 static int value_copy_out(struct invocation *inv, struct target_file *file,
@@ -45,12 +41,13 @@ static int value_copy_out(struct invocation *inv, struct target_file *file,
 	}
 }
 
-static int get_place(struct invocation *inv, const struct target_place *place,
-		     struct slice text, void *chunk)
+static int get_place(struct invocation *inv, struct target_place *place,
+		     const struct key *key, struct slice text, void *chunk)
 {
 	struct target_file file;
 	int r;
 
+	(void)key;
 	r = target_file_open(inv->target, place, &file);
 	if (r == -EINVAL) {
 		report_error("%.*s: not a regular file", KEY_PRINTED(text));
@@ -65,32 +62,6 @@ static int get_place(struct invocation *inv, const struct target_place *place,
 	return r;
 }
 
-static int get_key(struct invocation *inv, struct slice text, void *chunk)
-{
-	struct target_place place;
-	struct key key = { 0 };
-	int r;
-
-	r = key_parse(&key, text);
-	if (r == 0)
-		r = target_find(inv->target, &key, 0, &place);
-	if (r < 0) {
-		report_errno(r, "%.*s", KEY_PRINTED(text));
-		r = KVCTL_ERROR;
-		goto out;
-	}
-	if (r == 1) {
-		report_error("%.*s: no such key", KEY_PRINTED(text));
-		r = KVCTL_ABSENT;
-	} else {
-		r = get_place(inv, &place, text, chunk);
-	}
-	target_place_release(inv->target, &place);
-out:
-	key_release(&key);
-	return r;
-}
-
 static int run_get(struct invocation *inv)
 {
 	void *chunk = malloc(TARGET_CHUNK_BYTES);
@@ -100,7 +71,7 @@ static int run_get(struct invocation *inv)
 		report_errno(-ENOMEM, "get");
 		return KVCTL_ERROR;
 	}
-	r = input_each_key(inv, 0, get_key, chunk);
+	r = each_place(inv, get_place, chunk, false);
 	free(chunk);
 	return r;
 }

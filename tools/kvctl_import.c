@@ -5,7 +5,6 @@
  * streams, so its depth is bounded by descriptors; links are not followed.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tools/dir.h"
 #include "tools/kvctl.h"
 #include "tools/loader.h"
 #include "tools/report.h"
@@ -151,17 +151,28 @@ static int child_import(struct import *import, int dir, const char *name)
 	return fd < 0 ? -errno : dir_import(import, fd);
 }
 
-static int entry_import(struct import *import, int dir, const char *name)
+/* What the entries of one directory are imported with. */
+struct dir_task {
+	struct import *import;
+	int fd;
+};
+
+static int entry_import(const struct dirent *entry, void *ctx)
 {
+	const struct dir_task *task = ctx;
+	struct import *import = task->import;
+	const char *name = entry->d_name;
 	size_t size = import->path.size;
 	int r = 0;
 
+	if (interrupt_seen())
+		return -ECANCELED;
 	if (size)
 		r = buf_append(&import->path, "/", 1);
 	if (r == 0)
 		r = buf_append(&import->path, name, strlen(name));
 	if (r == 0)
-		r = child_import(import, dir, name);
+		r = child_import(import, task->fd, name);
 	if (r == -EINVAL) {
 		report_error("%.*s: a special file: left out",
 			     (int)import->path.size,
@@ -177,31 +188,12 @@ static int entry_import(struct import *import, int dir, const char *name)
 /* Takes the descriptor over. */
 static int dir_import(struct import *import, int fd)
 {
-	DIR *stream = fdopendir(fd);
-	struct dirent *entry;
-	int r = 0;
+	struct dir_task task = { .import = import, .fd = fd };
+	int r;
 
-	if (!stream) {
-		r = -errno;
-		close(fd);
-		return r;
-	}
 	import->depth++;
-	while (r == 0) {
-		errno = 0;
-		entry = readdir(stream);
-		if (!entry) {
-			r = -errno;
-			break;
-		}
-		if (interrupt_seen())
-			r = -ECANCELED;
-		else if (strcmp(entry->d_name, ".") != 0 &&
-			 strcmp(entry->d_name, "..") != 0)
-			r = entry_import(import, fd, entry->d_name);
-	}
+	r = dir_each(fd, entry_import, &task);
 	import->depth--;
-	closedir(stream);
 	return r;
 }
 

@@ -12,57 +12,11 @@
 
 #include "tools/attr.h"
 #include "tools/batch.h"
-#include "tools/input.h"
 #include "tools/kvctl.h"
 #include "tools/output.h"
+#include "tools/place.h"
 #include "tools/report.h"
 #include "tools/walk.h"
-
-#define KEY_PRINTED(key) (int)(key).size, (const char *)(key).data
-
-/* What a command does with a key that is there. */
-typedef int place_fn(struct invocation *inv, struct target_place *place,
-		     const struct key *key, struct slice text, void *ctx);
-
-struct key_task {
-	place_fn *fn;
-	void *ctx;
-	bool quiet; /* say nothing of keys that are not there */
-};
-
-static int on_key(struct invocation *inv, struct slice text, void *ctx)
-{
-	const struct key_task *task = ctx;
-	struct target_place place;
-	struct key key = { 0 };
-	int r;
-
-	r = key_parse(&key, text);
-	if (r == 0)
-		r = target_find(inv->target, &key, 0, &place);
-	if (r < 0) {
-		report_errno(r, "%.*s", KEY_PRINTED(text));
-		key_release(&key);
-		return KVCTL_ERROR;
-	}
-	if (r == 0) {
-		r = task->fn(inv, &place, &key, text, task->ctx);
-	} else {
-		if (!task->quiet)
-			report_error("%.*s: no such key", KEY_PRINTED(text));
-		r = KVCTL_ABSENT;
-	}
-	target_place_release(inv->target, &place);
-	key_release(&key);
-	return r;
-}
-
-static int each_key(struct invocation *inv, place_fn *fn, void *ctx, bool quiet)
-{
-	struct key_task task = { .fn = fn, .ctx = ctx, .quiet = quiet };
-
-	return input_each_key(inv, 0, on_key, &task);
-}
 
 /* --- exists --- */
 
@@ -79,7 +33,7 @@ static int exists_place(struct invocation *inv, struct target_place *place,
 
 static int run_exists(struct invocation *inv)
 {
-	return each_key(inv, exists_place, NULL, true);
+	return each_place(inv, exists_place, NULL, true);
 }
 
 const struct command command_exists = {
@@ -122,7 +76,7 @@ static int stat_place(struct invocation *inv, struct target_place *place,
 
 static int run_stat(struct invocation *inv)
 {
-	return each_key(inv, stat_place, NULL, false);
+	return each_place(inv, stat_place, NULL, false);
 }
 
 const struct command command_stat = {
@@ -230,7 +184,7 @@ static int run_delete(struct invocation *inv)
 	int r;
 
 	batch_init(&batch, inv->target);
-	r = each_key(inv, delete_place, &batch, false);
+	r = each_place(inv, delete_place, &batch, false);
 	if (!interrupt_seen())
 		batch_flush(&batch);
 	if (batch.failed)

@@ -16,9 +16,8 @@
 #include "tools/attr.h"
 #include "tools/batch.h"
 #include "tools/kvctl.h"
+#include "tools/place.h"
 #include "tools/report.h"
-
-#define KEY_PRINTED(key) (int)(key).size, (const char *)(key).data
 
 /* Where a value comes from: bytes at hand, or a descriptor. */
 struct value_source {

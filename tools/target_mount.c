@@ -8,7 +8,6 @@
  * keys mounted and unmounted. One thread.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,6 +22,7 @@
 
 #include "fs/apply_file.h"
 #include "fs/ioctl.h"
+#include "tools/dir.h"
 #include "tools/target_ops.h"
 
 #define VIRTUAL_INO ((uint64_t)1 << 63)
@@ -164,12 +164,11 @@ static int mount_lookup(struct target *target, const struct target_dir *dir,
 	return attr_load(dir->fd, name, ret_attr);
 }
 
-static int entry_add(struct page *page, const struct dirent *entry)
+static int entry_add(const struct dirent *entry, void *page)
 {
 	const char *name = entry->d_name;
 
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-	    (entry->d_ino & VIRTUAL_INO))
+	if (entry->d_ino & VIRTUAL_INO)
 		return 0;
 	return page_add(page, slice_of(name, strlen(name)), entry->d_ino,
 			DTTOIF(entry->d_type));
@@ -178,31 +177,11 @@ static int entry_add(struct page *page, const struct dirent *entry)
 static int mount_list(struct target *target, const struct target_dir *dir,
 		      struct page *page)
 {
-	struct dirent *entry;
-	DIR *stream;
-	int fd, r = 0;
+	int fd;
 
 	(void)target;
 	fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	stream = fdopendir(fd);
-	if (!stream) {
-		r = -errno;
-		close(fd);
-		return r;
-	}
-	while (r == 0) {
-		errno = 0;
-		entry = readdir(stream);
-		if (!entry) {
-			r = -errno;
-			break;
-		}
-		r = entry_add(page, entry);
-	}
-	closedir(stream);
-	return r;
+	return fd < 0 ? -errno : dir_each(fd, entry_add, page);
 }
 
 static int mount_make_dir(struct target *target, const struct target_dir *dir,
