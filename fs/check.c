@@ -117,6 +117,9 @@ static int damaged_key(struct check *check, struct slice key)
 				    FRAGMENT_SIZE,
 				    (unsigned long long)parts.number *
 					    FRAGMENT_SIZE);
+	case TAG_PREALLOC:
+		return report_inode(check, FS_PROBLEM_DAMAGED, parts.ino,
+				    "what it has preallocated is damaged");
 	case TAG_COOKIE:
 		return report_inode(check, FS_PROBLEM_DAMAGED, parts.ino,
 				    "an entry of its listing is damaged");

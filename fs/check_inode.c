@@ -173,6 +173,11 @@ static int inode_end(struct check *check)
 				     "it has %llu blocks, but counts %llu",
 				     (unsigned long long)current->blocks,
 				     (unsigned long long)inode->block_count);
+	if (!error && (inode->flags & INODE_PREALLOCATED) &&
+	    inode->prealloc_count != current->preallocated)
+		error = structure(check, inode->ino,
+				  "its preallocated blocks are not as many "
+				  "as it counts");
 	if (!error && inode->xattr_names_size != current->xattr_names_size)
 		error = structure(check, inode->ino,
 				  "its extended attributes are not those it "
@@ -237,6 +242,28 @@ static int block_check(struct check *check, const struct key_parts *parts)
 	return value_size > valid ? structure(check, parts->ino,
 					      "it has bytes beyond its end") :
 				    0;
+}
+
+static int prealloc_check(struct check *check, const struct key_parts *parts)
+{
+	struct check_inode *current = &check->current;
+	struct schema_key key;
+	int error;
+
+	current->preallocated++;
+	if (current->inode.nlink == 0)
+		return 0;
+	if (!(current->inode.flags & INODE_PREALLOCATED))
+		return structure(check, parts->ino,
+				 "blocks are preallocated where it counts "
+				 "none");
+	block_key_encode(&key, parts->ino, parts->number);
+	error = check_exists(check, &key);
+	if (error < 0)
+		return check_is_damage(error) ? 0 : error;
+	return error == 1 ? 0 :
+			    structure(check, parts->ino,
+				      "a block that it has is preallocated");
 }
 
 static int fragment_check(struct check *check, const struct key_parts *parts)
@@ -436,13 +463,16 @@ static int inode_key_check(struct check *check, const struct key_parts *parts)
 				 "there are keys of it, but no inode");
 	}
 	if (!current->known &&
-	    (parts->tag == TAG_BLOCK || parts->tag == TAG_FRAGMENT))
+	    (parts->tag == TAG_BLOCK || parts->tag == TAG_FRAGMENT ||
+	     parts->tag == TAG_PREALLOC))
 		return 0;
 	switch (parts->tag) {
 	case TAG_BLOCK:
 		return block_check(check, parts);
 	case TAG_FRAGMENT:
 		return fragment_check(check, parts);
+	case TAG_PREALLOC:
+		return prealloc_check(check, parts);
 	case TAG_COOKIE:
 		return cookie_check(check, parts);
 	case TAG_NAME:

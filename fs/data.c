@@ -89,6 +89,13 @@ static int old_block_load(struct write *write, const struct block_piece *piece,
 	return 0;
 }
 
+/* The inode gets a block, which is stored in this batch. */
+static int block_add(struct write *write, uint64_t block)
+{
+	write->inode->block_count++;
+	return prealloc_spend(write->txn, write->inode, block);
+}
+
 static int piece_write_whole(struct write *write,
 			     const struct block_piece *piece, uint32_t valid,
 			     const uint8_t *src)
@@ -109,8 +116,11 @@ static int piece_write_whole(struct write *write,
 		value = slice_of(old.bytes,
 				 old.size > piece->end ? old.size : piece->end);
 	}
-	if (!old.exists)
-		write->inode->block_count++;
+	if (!old.exists) {
+		error = block_add(write, piece->block);
+		if (error)
+			return error;
+	}
 	return block_store(write->txn, write->inode, piece->block, value);
 }
 
@@ -130,9 +140,10 @@ static int piece_write_beside(struct write *write,
 	if (!exists) {
 		block_key_encode(&key, write->inode->ino, piece->block);
 		error = txn_set(write->txn, &key, slice_of(NULL, 0));
+		if (!error)
+			error = block_add(write, piece->block);
 		if (error)
 			return error;
-		write->inode->block_count++;
 	}
 	return fragments_write(write->txn, write->inode, offset,
 			       slice_of(src, piece->end - piece->begin));
@@ -171,9 +182,10 @@ static int blocks_write(struct write *write, uint64_t offset, struct slice src)
 	if (write->spilled.size && offset >= cursor.block_size) {
 		block_key_encode(&key, write->inode->ino, 0);
 		error = txn_set(txn, &key, write->spilled);
+		if (!error)
+			error = block_add(write, 0);
 		if (error)
 			return error;
-		write->inode->block_count++;
 	}
 	while (block_cursor_next(&cursor, &piece)) {
 		error = piece_write(write, &piece, at);
@@ -199,7 +211,7 @@ static int inline_write(struct txn *txn, struct inode *inode, uint64_t offset,
 	memset(bytes + inode->data.size, 0, size - inode->data.size);
 	memcpy(bytes + offset, src.data, src.size);
 	inode->data = slice_of(bytes, size);
-	return 0;
+	return prealloc_spend(txn, inode, 0);
 }
 
 int data_write(struct txn *txn, struct inode *inode, uint64_t offset,

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Holes: making them, finding them, and space asked for in advance. A log
- * cannot reserve room for a block that is not written yet, so preallocation
- * sets the size, after a look at the free space, and stores nothing: later
- * writes may still find the disk full, as on every copy-on-write filesystem.
+ * Holes: making them, finding them, and fallocate's ways of filling them in
+ * advance, for which prealloc.c keeps space.
  *
  * Punching goes block by block in bounded batches; each leaves a legal state:
  * the beginning of the range is a hole, the rest is as it was.
@@ -226,46 +224,64 @@ int hole_punch(struct fs *fs, uint64_t ino, uint64_t offset, uint64_t size)
 	return result;
 }
 
-static int space_check(struct fs *fs, uint64_t ino, uint64_t end)
+/* Which of the file's blocks [begin, end) touches are to be there. */
+static int range_preallocate(struct fs *fs, uint64_t ino, uint64_t begin,
+			     uint64_t end, bool keep_size)
 {
-	struct fs_statfs space;
-	struct fs_attr attr;
 	int error;
 
-	error = fs_getattr(fs, ino, &attr);
-	if (!error)
-		error = fs_statfs(fs, &space);
+	error = prealloc_add(fs, ino, begin / fs->block_size_bytes,
+			     block_count_of(fs->block_size_bytes, end));
+	return error || keep_size ? error : size_grow(fs, ino, end);
+}
+
+static int range_punch(struct fs *fs, uint64_t ino, uint64_t begin,
+		       uint64_t end)
+{
+	int error = hole_punch(fs, ino, begin, end - begin);
+
 	if (error)
 		return error;
-	if (end > attr.size_bytes && end - attr.size_bytes > space.free_bytes)
-		return -ENOSPC;
-	return 0;
+	return prealloc_drop(fs, ino,
+			     block_count_of(fs->block_size_bytes, begin),
+			     end / fs->block_size_bytes);
+}
+
+static int file_find(struct fs *fs, uint64_t ino)
+{
+	uint8_t bytes[INODE_RECORD_MAX];
+	struct inode inode;
+	int error;
+
+	error = inode_load(fs, ino, bytes, &inode);
+	return error ? error : file_check(&inode);
 }
 
 int fs_fallocate(struct fs *fs, uint64_t ino, int mode, uint64_t offset,
 		 uint64_t size)
 {
 	bool keep_size = mode & FALLOC_FL_KEEP_SIZE;
-	int error = 0;
+	int error;
 
 	if (size == 0 || offset > INT64_MAX || size > INT64_MAX)
 		return -EINVAL;
 	if (offset + size > FS_FILE_SIZE_MAX)
 		return -EFBIG;
+	error = file_find(fs, ino);
+	if (error)
+		return error;
 	switch (mode & ~FALLOC_FL_KEEP_SIZE) {
 	case 0:
-		error = space_check(fs, ino, offset + size);
-		if (!error)
-			error = size_grow(fs, ino,
-					  keep_size ? 0 : offset + size);
-		return error;
+		return range_preallocate(fs, ino, offset, offset + size,
+					 keep_size);
 	case FALLOC_FL_PUNCH_HOLE:
-		return keep_size ? hole_punch(fs, ino, offset, size) :
+		return keep_size ? range_punch(fs, ino, offset, offset + size) :
 				   -EOPNOTSUPP;
 	case FALLOC_FL_ZERO_RANGE:
-		if (!keep_size)
-			error = size_grow(fs, ino, offset + size);
-		return error ? error : hole_punch(fs, ino, offset, size);
+		error = hole_punch(fs, ino, offset, size);
+		return error ? error :
+			       range_preallocate(fs, ino, offset, offset + size,
+						 keep_size);
 	default:
 		return -EOPNOTSUPP;
 	}

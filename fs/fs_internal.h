@@ -47,9 +47,10 @@ struct fs {
 	uint64_t next_ino;
 	uint64_t next_ino_stored; /* numbers below may be given out */
 
-	/* Atomic: bytes that may be added before the size limit has to be
-	 * looked at again. */
-	atomic_int_fast64_t size_headroom;
+	/* Atomic: bytes that may be added before the space has to be looked
+	 * at again. */
+	atomic_int_fast64_t space_headroom;
+	atomic_bool preallocated; /* there may be PREALLOC keys */
 };
 
 /* --- store.c: the store, in the filesystem's errors --- */
@@ -78,8 +79,11 @@ int ino_alloc(struct fs *fs, uint64_t *ret_ino);
 
 /* --- statfs.c --- */
 
-/* Whether `bytes` more fit the size limit: 0 or -ENOSPC. */
-int size_limit_check(struct fs *fs, uint64_t bytes);
+/* Learns from the store whether something is preallocated. */
+void space_open(struct fs *fs);
+/* Whether `bytes` more fit the size limit, and leave what is preallocated to
+ * those it was promised to: 0, -ENOSPC, -errno. */
+int space_check(struct fs *fs, uint64_t bytes);
 
 /* --- inode.c --- */
 
@@ -253,6 +257,21 @@ int fragments_write(struct txn *txn, struct inode *inode, uint64_t offset,
 /* Adds the deletion of all fragments of blocks [from, to) to the batch. */
 int fragments_delete(struct txn *txn, struct inode *inode, uint64_t from,
 		     uint64_t to);
+
+/* --- prealloc.c --- */
+
+/* What is kept free for a preallocated block. */
+uint64_t prealloc_bytes(const struct fs *fs);
+/* Promises blocks [from, to), as far as they are not stored. 0, -ENOSPC (some
+ * may have been promised), -errno. */
+int prealloc_add(struct fs *fs, uint64_t ino, uint64_t from, uint64_t to);
+/* Sets the count, and the flag that goes with it. */
+void prealloc_count_set(struct inode *inode, uint64_t count);
+/* A block is about to be stored that was not: its promise, if there is one,
+ * pays for it. */
+int prealloc_spend(struct txn *txn, struct inode *inode, uint64_t block);
+/* Takes back what was promised of blocks [from, to), in batches. */
+int prealloc_drop(struct fs *fs, uint64_t ino, uint64_t from, uint64_t to);
 
 /* --- extent.c --- */
 

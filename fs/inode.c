@@ -88,16 +88,22 @@ int inode_store(struct txn *txn, const struct inode *inode)
  */
 static uint64_t stored_bytes(struct fs *fs, const struct inode *inode)
 {
-	uint64_t bytes;
+	uint64_t max = INT64_MAX / 2 / fs->block_size_bytes;
+	uint64_t promised, bytes;
 
 	if (!S_ISREG(inode->mode))
 		return 0;
+	/* What is preallocated may be beyond the end. */
+	promised = inode->prealloc_count < max ? inode->prealloc_count : max;
+	promised *= fs->block_size_bytes;
 	if (!inode->block_count)
-		return inode->data.size;
-	if (inode->block_count > UINT64_MAX / fs->block_size_bytes)
+		return inode->data.size + promised;
+	if (inode->block_count > max)
 		return inode->size_bytes;
 	bytes = inode->block_count * fs->block_size_bytes;
-	return bytes < inode->size_bytes ? bytes : inode->size_bytes;
+	if (bytes > inode->size_bytes)
+		bytes = inode->size_bytes;
+	return bytes + promised;
 }
 
 static uint64_t shown_size(const struct inode *inode)

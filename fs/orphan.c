@@ -84,7 +84,8 @@ static int delete_step(struct txn *txn, uint64_t ino)
 	/* A damaged record does not keep the rest from being deleted. */
 	if (error && error != -ESTALE && error != -EIO)
 		return error;
-	if (error || inode.block_count || inode.xattr_names_size)
+	if (error || inode.block_count || inode.prealloc_count ||
+	    inode.xattr_names_size)
 		more = sweep_inode(txn, ino);
 	if (more < 0)
 		return more;

@@ -47,7 +47,7 @@ struct repair {
 /* --- keys of an inode, counted --- */
 
 struct count {
-	uint64_t blocks, subdirs, xattr_names_size;
+	uint64_t blocks, preallocated, subdirs, xattr_names_size;
 };
 
 static int key_count(void *ctx, const struct kv_entry *entry)
@@ -59,6 +59,7 @@ static int key_count(void *ctx, const struct kv_entry *entry)
 	if (schema_key_decode(entry->key, &parts))
 		return 0;
 	count->blocks += parts.tag == TAG_BLOCK;
+	count->preallocated += parts.tag == TAG_PREALLOC;
 	if (parts.tag == TAG_XATTR)
 		count->xattr_names_size += parts.name.size + 1;
 	if (parts.tag == TAG_NAME && !entry->value_error &&
@@ -129,6 +130,8 @@ static int recount(struct txn *txn, uint64_t ino)
 	/* Without blocks there is nothing for fragments to stand beside. */
 	if (inode.block_count == 0)
 		inode.flags &= ~(uint32_t)INODE_FRAGMENTED;
+	if (S_ISREG(inode.mode))
+		prealloc_count_set(&inode, count.preallocated);
 	inode.xattr_names_size = (uint32_t)count.xattr_names_size;
 	if (inode_is_dir(&inode)) {
 		inode.nlink = 2 + (uint32_t)count.subdirs;
@@ -142,6 +145,7 @@ static int recount(struct txn *txn, uint64_t ino)
 	}
 	if (before.nlink == inode.nlink &&
 	    before.block_count == inode.block_count &&
+	    before.prealloc_count == inode.prealloc_count &&
 	    before.xattr_names_size == inode.xattr_names_size)
 		return 1;
 	return inode_store(txn, &inode);

@@ -81,6 +81,12 @@ void fragment_key_encode(struct schema_key *ret_key, uint64_t ino,
 	number_key_encode(ret_key, ino, TAG_FRAGMENT, fragment);
 }
 
+void prealloc_key_encode(struct schema_key *ret_key, uint64_t ino,
+			 uint64_t block)
+{
+	number_key_encode(ret_key, ino, TAG_PREALLOC, block);
+}
+
 void cookie_key_encode(struct schema_key *ret_key, uint64_t ino,
 		       uint64_t cookie)
 {
@@ -132,6 +138,7 @@ static bool key_rest_decode(struct reader *r, struct key_parts *parts)
 		return system;
 	case TAG_BLOCK:
 	case TAG_FRAGMENT:
+	case TAG_PREALLOC:
 		parts->number = get_u64_be(r);
 		return !system;
 	case TAG_COOKIE:
@@ -189,6 +196,8 @@ unsigned int schema_classify(struct slice key)
 		return CLASS_TRUNCATE;
 	case TAG_FRAGMENT:
 		return CLASS_FRAGMENT;
+	case TAG_PREALLOC:
+		return CLASS_PREALLOC;
 	}
 	return CLASS_OTHER;
 }
@@ -297,6 +306,8 @@ size_t inode_encode(const struct inode *inode, uint8_t *ret_bytes)
 		put_varint(&w, inode->block_count);
 		if (inode->flags & INODE_FRAGMENTED)
 			put_varint(&w, inode->fragment_from);
+		if (inode->flags & INODE_PREALLOCATED)
+			put_varint(&w, inode->prealloc_count);
 		put_bytes(&w, inode->data);
 		break;
 	case S_IFDIR:
@@ -323,12 +334,15 @@ static bool file_decode(struct reader *r, struct inode *inode)
 	inode->block_count = get_varint(r);
 	if (inode->flags & INODE_FRAGMENTED)
 		inode->fragment_from = get_varint(r);
+	if (inode->flags & INODE_PREALLOCATED)
+		inode->prealloc_count = get_varint(r);
 	inode->data = get_bytes(r, reader_left(r));
 	return inode->size_bytes <= FS_FILE_SIZE_MAX &&
 	       inode->data.size <= INLINE_LIMIT_MAX &&
 	       inode->data.size <= inode->size_bytes &&
 	       (inode->block_count == 0 || inode->data.size == 0) &&
-	       (inode->block_count || !(inode->flags & INODE_FRAGMENTED));
+	       (inode->block_count || !(inode->flags & INODE_FRAGMENTED)) &&
+	       (inode->prealloc_count || !(inode->flags & INODE_PREALLOCATED));
 }
 
 static bool inode_type_decode(struct reader *r, struct inode *inode)

@@ -45,6 +45,7 @@ enum key_tag {
 	TAG_COOKIE = 'C',
 	TAG_NAME = 'D',
 	TAG_FRAGMENT = 'F',
+	TAG_PREALLOC = 'P',
 	TAG_XATTR = 'X',
 	TAG_SUPER = 'S',
 	TAG_ORPHAN = 'O',
@@ -68,8 +69,8 @@ static inline struct slice key_slice(const struct schema_key *key)
 struct key_parts {
 	uint64_t ino; /* 0 for SUPER, ORPHAN, TRUNCATE */
 	enum key_tag tag;
-	uint64_t number;   /* block, cookie, fragment; inode of ORPHAN,
-			    * TRUNCATE */
+	uint64_t number;   /* block, cookie, fragment, preallocated block;
+			    * inode of ORPHAN, TRUNCATE */
 	struct slice name; /* of NAME, XATTR; borrowed from the key */
 };
 
@@ -77,6 +78,8 @@ void inode_key_encode(struct schema_key *ret_key, uint64_t ino);
 void block_key_encode(struct schema_key *ret_key, uint64_t ino, uint64_t block);
 void fragment_key_encode(struct schema_key *ret_key, uint64_t ino,
 			 uint64_t fragment);
+void prealloc_key_encode(struct schema_key *ret_key, uint64_t ino,
+			 uint64_t block);
 void cookie_key_encode(struct schema_key *ret_key, uint64_t ino,
 		       uint64_t cookie);
 /* name and xattr names: at most 255 bytes. */
@@ -103,6 +106,7 @@ enum key_class {
 	CLASS_ORPHAN,
 	CLASS_TRUNCATE,
 	CLASS_FRAGMENT,
+	CLASS_PREALLOC,
 };
 
 /* A kv_classify_fn. */
@@ -134,8 +138,12 @@ enum inode_flags {
 	INODE_LINKABLE = 1u << 1,
 	/* Blocks from fragment_from on may have fragments. */
 	INODE_FRAGMENTED = 1u << 2,
+	/* There are PREALLOC keys. */
+	INODE_PREALLOCATED = 1u << 3,
 };
-#define INODE_FLAGS_ALL (INODE_TRUNCATING | INODE_LINKABLE | INODE_FRAGMENTED)
+#define INODE_FLAGS_ALL                                         \
+	(INODE_TRUNCATING | INODE_LINKABLE | INODE_FRAGMENTED | \
+	 INODE_PREALLOCATED)
 
 /* A decoded inode. Fields that its type does not have are 0. */
 struct inode {
@@ -150,12 +158,13 @@ struct inode {
 	struct timespec mtime;
 	struct timespec ctime;
 	struct timespec btime;
-	uint64_t size_bytes;    /* regular files */
-	uint64_t block_count;   /* regular files: number of BLOCK keys */
-	uint64_t fragment_from; /* with INODE_FRAGMENTED: a block */
-	uint64_t rdev;          /* devices */
-	uint64_t parent;        /* directories; the root is its own */
-	uint64_t next_cookie;   /* directories */
+	uint64_t size_bytes;     /* regular files */
+	uint64_t block_count;    /* regular files: number of BLOCK keys */
+	uint64_t fragment_from;  /* with INODE_FRAGMENTED: a block */
+	uint64_t prealloc_count; /* with INODE_PREALLOCATED: of the keys */
+	uint64_t rdev;           /* devices */
+	uint64_t parent;         /* directories; the root is its own */
+	uint64_t next_cookie;    /* directories */
 	/* Regular files without blocks: the first data.size bytes, the rest is
 	 * a hole. Symbolic links: the target. Borrowed. */
 	struct slice data;

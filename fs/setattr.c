@@ -140,6 +140,18 @@ static int setattr_locked(struct txn *txn, const struct fs_cred *cred,
 	return error ? error : txn_commit(txn, flags);
 }
 
+/* What was preallocated beyond the new end is given back, and shown so. */
+static void prealloc_cut(struct fs *fs, uint64_t ino, uint64_t size_bytes,
+			 struct fs_attr *ret_attr)
+{
+	uint64_t from = block_count_of(fs->block_size_bytes, size_bytes);
+	struct fs_attr attr;
+
+	if (prealloc_drop(fs, ino, from, UINT64_MAX) == 0 && ret_attr &&
+	    fs_getattr(fs, ino, &attr) == 0)
+		ret_attr->blocks = attr.blocks;
+}
+
 int fs_setattr(struct fs *fs, const struct fs_cred *cred, uint64_t ino,
 	       unsigned int set, const struct fs_attr *attr,
 	       struct fs_attr *ret_attr)
@@ -164,5 +176,7 @@ int fs_setattr(struct fs *fs, const struct fs_cred *cred, uint64_t ino,
 	 * up, which the next mount does if this one cannot. */
 	if (!error && (set & FS_SET_SIZE) && (inode.flags & INODE_TRUNCATING))
 		truncate_finish(fs, ino);
+	if (!error && (set & FS_SET_SIZE) && (inode.flags & INODE_PREALLOCATED))
+		prealloc_cut(fs, ino, attr->size_bytes, ret_attr);
 	return error;
 }

@@ -217,6 +217,8 @@ int fs_open(const char *store_path, const struct fs_options *options,
 		error = super_open(fs, options);
 		if (error)
 			kv_close(fs->kv);
+		else
+			space_open(fs);
 	}
 	if (error) {
 		fs_free(fs);

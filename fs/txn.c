@@ -97,6 +97,7 @@ void txn_clear(struct txn *txn)
 {
 	kv_batch_clear(&txn->batch);
 	txn->batch_bytes = 0;
+	txn->prepaid_bytes = 0;
 	chunks_shrink(txn);
 }
 
@@ -170,8 +171,10 @@ int txn_commit(struct txn *txn, unsigned int flags)
 {
 	int error;
 
-	if ((flags & KV_COMMIT_RESERVED) == 0) {
-		error = size_limit_check(txn->fs, txn->batch_bytes);
+	if ((flags & KV_COMMIT_RESERVED) == 0 &&
+	    txn->batch_bytes > txn->prepaid_bytes) {
+		error = space_check(txn->fs,
+				    txn->batch_bytes - txn->prepaid_bytes);
 		if (error)
 			return error;
 	}

@@ -35,6 +35,7 @@ struct txn {
 			      * filesystems */
 	struct kv_batch batch;
 	uint64_t batch_bytes;     /* about what the batch adds to the store */
+	uint64_t prepaid_bytes;   /* of them, kept free for it before */
 	struct txn_chunk *chunks; /* newest first */
 };
 

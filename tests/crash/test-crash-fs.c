@@ -249,6 +249,17 @@ static int do_punch(struct world *w)
 			    below(FILE_MAX), 1 + below(16384));
 }
 
+/* Several steps, but none that is read. */
+static int do_preallocate(struct world *w)
+{
+	uint64_t ino = some_file(w);
+
+	if (!ino)
+		return -ENOENT;
+	return fs_fallocate(w->fs, ino, FALLOC_FL_KEEP_SIZE, below(FILE_MAX),
+			    1 + below(65536));
+}
+
 static int do_unlink(struct world *w)
 {
 	struct place place;
@@ -332,10 +343,10 @@ static int do_attributes(struct world *w)
 }
 
 static int (*const operations[])(struct world *) = {
-	do_create, do_create,  do_write,     do_write,
-	do_write,  do_write,   do_write,     do_truncate,
-	do_punch,  do_unlink,  do_rename,    do_rename,
-	do_link,   do_symlink, do_directory, do_attributes,
+	do_create,    do_create,     do_write,    do_write, do_write,
+	do_write,     do_write,      do_truncate, do_punch, do_preallocate,
+	do_unlink,    do_rename,     do_rename,   do_link,  do_symlink,
+	do_directory, do_attributes,
 };
 
 #define OPERATION_KINDS (sizeof(operations) / sizeof(operations[0]))

@@ -14,6 +14,32 @@ libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64,
 def fallocate(fd, mode, offset, size):
     checked(libc.fallocate(fd, mode, offset, size))
 
+# Space is kept free for what is preallocated, and counted: in blocks of the
+# file, however its edges lie, and of the filesystem.
+def free():
+    st = os.statvfs(".")
+    return st.f_bfree * st.f_frsize
+
+fd = os.open("kept", os.O_CREAT | os.O_RDWR)
+block = 32 << 10
+before = free()
+fallocate(fd, 0, block - 1, 2)
+assert os.fstat(fd).st_size == block + 1
+assert os.fstat(fd).st_blocks * 512 == 2 * block
+os.pwrite(fd, b"xy", block - 1)
+assert os.fstat(fd).st_blocks * 512 <= 2 * block
+fallocate(fd, KEEP_SIZE, 0, 64 << 20)
+stored = os.fstat(fd).st_blocks * 512
+assert (64 << 20) - 2 * block < stored <= 64 << 20, stored
+assert os.fstat(fd).st_size == block + 1
+assert before - free() >= 64 << 20, (before, free())
+os.ftruncate(fd, 0)
+assert os.fstat(fd).st_blocks == 0
+assert before - free() < 32 << 20, (before, free())
+fails(errno.ENOSPC, fallocate, fd, 0, 0, before * 2)
+assert os.fstat(fd).st_size == 0
+os.close(fd)
+
 fd = os.open("f", os.O_CREAT | os.O_RDWR)
 fallocate(fd, 0, 0, 1000000)
 assert os.fstat(fd).st_size == 1000000

@@ -146,15 +146,16 @@ if status != 0:
 text = open(history).read()
 if "version" not in text or os.stat(history).st_mode & 0o077:
     sys.exit("FAILED: history: %r" % text)
-# History of the session before; ^C ends a line, not the session.
-status = session([
-    (b"\x10\r", b"kvctl> "),
-    (b"get user", b"get user"),
-    (b"\x03", b"kvctl> "),
-    (b"get user/grace\r", b"2kvctl> "),
-])
+# History of the session before; ^C ends a line, not the session. libedit's
+# handler sends the signal on to ours: the thread sanitizer puts such a one off
+# until a call that may never come.
+steps = [(b"\x10\r", b"kvctl> ")]
+if b"__tsan_init" not in open(kvctl, "rb").read():
+    steps += [(b"get user", b"get user"), (b"\x03", b"kvctl> ")]
+steps += [(b"get user/grace\r", b"2kvctl> ")]
+status = session(steps)
 if status != 0:
-    sys.exit("FAILED: status %d after ^C" % status)
+    sys.exit("FAILED: status %d after %r" % (status, steps))
 END
 case $(ldd "$kvctl" 2>/dev/null || :) in
 *libedit* | *libreadline*) EDITING=yes ;;

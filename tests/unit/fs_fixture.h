@@ -158,6 +158,15 @@ static inline int set_size(struct fs_fixture *f, uint64_t ino, uint64_t size)
 	return fs_setattr(f->fs, NULL, ino, FS_SET_SIZE, &attr, NULL);
 }
 
+/* Keys of a class (enum key_class) in the store. */
+static inline uint64_t class_key_count(struct fs_fixture *f, unsigned int class)
+{
+	struct kv_stats stats;
+
+	kv_stats(fs_kv(f->fs), &stats);
+	return stats.classes[class].key_count;
+}
+
 /* --- fsck: nothing may be wrong --- */
 
 static inline void problem_print(void *ctx, const struct fs_problem *problem)

@@ -28,14 +28,6 @@ static void filled(uint8_t *bytes, size_t size)
 		bytes[i] = (uint8_t)(i * 7 + i / 251);
 }
 
-static uint64_t key_count(struct fs_fixture *f, enum key_class class)
-{
-	struct kv_stats stats;
-
-	kv_stats(fs_kv(f->fs), &stats);
-	return stats.classes[class].key_count;
-}
-
 static void a_small_file_lives_in_its_inode(void **state)
 {
 	struct fs_fixture *f = *state;
@@ -45,7 +37,7 @@ static void a_small_file_lives_in_its_inode(void **state)
 	filled(bytes, sizeof(bytes));
 	assert_int_equal(fs_write(f->fs, ino, 0, bytes, sizeof(bytes), 0), 0);
 	assert_contents(f, ino, bytes, sizeof(bytes));
-	assert_int_equal(key_count(f, CLASS_BLOCK), 0);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 0);
 	assert_int_equal(attr_of(f, ino).blocks, 4);
 }
 
@@ -61,7 +53,7 @@ static void a_file_that_grows_moves_to_blocks(void **state)
 				  sizeof(bytes) - 100, 0),
 			 0);
 	assert_contents(f, ino, bytes, sizeof(bytes));
-	assert_int_equal(key_count(f, CLASS_BLOCK), 4);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 4);
 	assert_int_equal(attr_of(f, ino).blocks, 3 * 8 + 1);
 	fs_fixture_reopen(f);
 	assert_contents(f, ino, bytes, sizeof(bytes));
@@ -78,7 +70,7 @@ static void inline_data_survives_a_write_far_beyond(void **state)
 	put(f, ino, 2 * BLOCK, "end");
 	memcpy(expected + 2 * BLOCK, "end", 3);
 	assert_contents(f, ino, expected, sizeof(expected));
-	assert_int_equal(key_count(f, CLASS_BLOCK), 2);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 2);
 	assert_sound(f);
 }
 
@@ -184,10 +176,10 @@ static void a_large_file_shrinks_in_steps_that_leave_nothing(void **state)
 	uint64_t ino = make_large(f, "l");
 	uint8_t expected[5];
 
-	assert_int_equal(key_count(f, CLASS_BLOCK), MANY);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), MANY);
 	assert_int_equal(set_size(f, ino, 5), 0);
-	assert_int_equal(key_count(f, CLASS_BLOCK), 1);
-	assert_int_equal(key_count(f, CLASS_TRUNCATE), 0);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 1);
+	assert_int_equal(class_key_count(f, CLASS_TRUNCATE), 0);
 	memset(expected, 'L', sizeof(expected));
 	assert_contents(f, ino, expected, 5);
 	assert_sound(f);
@@ -226,8 +218,8 @@ static void a_truncation_cut_short_by_a_crash_is_completed_at_open(void **state)
 
 	interrupt_truncation(f, ino, 10 * BLOCK);
 	fs_fixture_reopen(f);
-	assert_int_equal(key_count(f, CLASS_BLOCK), 10);
-	assert_int_equal(key_count(f, CLASS_TRUNCATE), 0);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 10);
+	assert_int_equal(class_key_count(f, CLASS_TRUNCATE), 0);
 	assert_sound(f);
 }
 
@@ -253,7 +245,7 @@ static void a_file_in_truncation_grows_by_zeros(void **state)
 		assert_int_equal(got, 4);
 		assert_memory_equal(bytes, "\0\0\0\0", 4);
 	}
-	assert_int_equal(key_count(f, CLASS_BLOCK), 31);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 31);
 	assert_sound(f);
 }
 
@@ -264,8 +256,8 @@ static void a_file_in_truncation_may_shrink_further(void **state)
 
 	interrupt_truncation(f, ino, 2000 * BLOCK);
 	assert_int_equal(set_size(f, ino, 3 * BLOCK), 0);
-	assert_int_equal(key_count(f, CLASS_BLOCK), 3);
-	assert_int_equal(key_count(f, CLASS_TRUNCATE), 0);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 3);
+	assert_int_equal(class_key_count(f, CLASS_TRUNCATE), 0);
 	assert_sound(f);
 }
 
@@ -327,7 +319,7 @@ static void a_punched_range_is_zero_and_takes_no_space(void **state)
 	assert_int_equal(fs_fallocate(f->fs, ino, mode, 100, 3 * BLOCK), 0);
 	memset(bytes + 100, 0, 3 * BLOCK);
 	assert_contents(f, ino, bytes, sizeof(bytes));
-	assert_int_equal(key_count(f, CLASS_BLOCK), 2);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 2);
 	assert_int_equal(fs_fallocate(f->fs, ino, mode, 0, 100 * BLOCK), 0);
 	memset(bytes, 0, sizeof(bytes));
 	assert_contents(f, ino, bytes, sizeof(bytes));
@@ -346,7 +338,7 @@ static void a_huge_range_is_punched_in_steps(void **state)
 	assert_int_equal(fs_fallocate(f->fs, ino, mode, BLOCK - 1,
 				      (uint64_t)(MANY - 2) * BLOCK + 2),
 			 0);
-	assert_int_equal(key_count(f, CLASS_BLOCK), 2);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 2);
 	assert_int_equal(fs_read(f->fs, ino, BLOCK - 2, c, 2, &got), 0);
 	assert_memory_equal(c, "L\0", 2);
 	assert_int_equal(fs_read(f->fs, ino, (uint64_t)(MANY - 1) * BLOCK, c, 2,
@@ -402,7 +394,7 @@ static void a_copy_has_the_data_and_the_holes(void **state)
 			 0);
 	assert_int_equal(copied, sizeof(bytes));
 	assert_contents(f, to, bytes, sizeof(bytes));
-	assert_int_equal(key_count(f, CLASS_BLOCK), 2);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 2);
 	assert_int_equal(fs_copy_range(f->fs, from, sizeof(bytes), to, 0, 10,
 				       &copied),
 			 0);

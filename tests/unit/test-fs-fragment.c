@@ -41,14 +41,6 @@ static int setup(void **state)
 #define FRAGMENT_TEST(name) \
 	cmocka_unit_test_setup_teardown(name, setup, fs_fixture_teardown)
 
-static uint64_t key_count(struct fs_fixture *f, enum key_class class)
-{
-	struct kv_stats stats;
-
-	kv_stats(fs_kv(f->fs), &stats);
-	return stats.classes[class].key_count;
-}
-
 static uint64_t appended_bytes(struct fs_fixture *f)
 {
 	struct kv_stats stats;
@@ -70,7 +62,7 @@ static uint64_t make_blocks(struct fs_fixture *f, uint8_t *bytes, size_t size)
 
 	filled(bytes, size);
 	assert_int_equal(fs_write(f->fs, ino, 0, bytes, size, 0), 0);
-	assert_int_equal(key_count(f, CLASS_FRAGMENT), 0);
+	assert_int_equal(class_key_count(f, CLASS_FRAGMENT), 0);
 	return ino;
 }
 
@@ -91,13 +83,13 @@ static void a_page_written_in_a_block_is_stored_alone(void **state)
 
 	write_both(f, ino, bytes, BLOCK + 2 * PAGE, PAGE, 'x');
 	assert_true(appended_bytes(f) - before < PAGE + 400);
-	assert_int_equal(key_count(f, CLASS_FRAGMENT), 1);
+	assert_int_equal(class_key_count(f, CLASS_FRAGMENT), 1);
 	write_both(f, ino, bytes, BLOCK + 2 * PAGE + 5, 10, 'y');
-	assert_int_equal(key_count(f, CLASS_FRAGMENT), 1);
+	assert_int_equal(class_key_count(f, CLASS_FRAGMENT), 1);
 	/* Over the border of two pages. */
 	write_both(f, ino, bytes, BLOCK + 5 * PAGE - 5, 10, 'z');
-	assert_int_equal(key_count(f, CLASS_FRAGMENT), 3);
-	assert_int_equal(key_count(f, CLASS_BLOCK), 3);
+	assert_int_equal(class_key_count(f, CLASS_FRAGMENT), 3);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 3);
 	assert_contents(f, ino, bytes, sizeof(bytes));
 	assert_sound(f);
 	fs_fixture_reopen(f);
@@ -134,10 +126,10 @@ static void a_block_written_as_a_whole_has_no_fragments(void **state)
 	write_both(f, ino, bytes, PAGE, 10, 'x');
 	write_both(f, ino, bytes, BLOCK + PAGE, 10, 'y');
 	write_both(f, ino, bytes, 0, BLOCK, 'z');
-	assert_int_equal(key_count(f, CLASS_FRAGMENT), 1);
+	assert_int_equal(class_key_count(f, CLASS_FRAGMENT), 1);
 	/* More than half of it. */
 	write_both(f, ino, bytes, BLOCK + 2 * PAGE, 5 * PAGE, 'w');
-	assert_int_equal(key_count(f, CLASS_FRAGMENT), 0);
+	assert_int_equal(class_key_count(f, CLASS_FRAGMENT), 0);
 	assert_contents(f, ino, bytes, sizeof(bytes));
 	assert_sound(f);
 }
@@ -157,13 +149,13 @@ static void appending_costs_pages_and_leaves_whole_blocks(void **state)
 				 0);
 	assert_true(appended_bytes(f) - before < size * 26);
 	assert_contents(f, ino, bytes, size);
-	assert_true(key_count(f, CLASS_FRAGMENT) < 8);
+	assert_true(class_key_count(f, CLASS_FRAGMENT) < 8);
 	assert_sound(f);
 	assert_int_equal(fs_write(f->fs, ino, size, bytes + size,
 				  sizeof(bytes) - size, 0),
 			 0);
-	assert_int_equal(key_count(f, CLASS_FRAGMENT), 0);
-	assert_int_equal(key_count(f, CLASS_BLOCK), 3);
+	assert_int_equal(class_key_count(f, CLASS_FRAGMENT), 0);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 3);
 	assert_contents(f, ino, bytes, sizeof(bytes));
 	assert_sound(f);
 }
@@ -179,13 +171,13 @@ static void what_was_cut_off_with_its_fragments_does_not_come_back(void **state)
 	write_both(f, ino, bytes, keep + 2 * PAGE, 10, 'y');
 	write_both(f, ino, bytes, 2 * BLOCK + 10, 10, 'z');
 	assert_int_equal(set_size(f, ino, keep), 0);
-	assert_int_equal(key_count(f, CLASS_FRAGMENT), 0);
+	assert_int_equal(class_key_count(f, CLASS_FRAGMENT), 0);
 	assert_sound(f);
 	assert_int_equal(set_size(f, ino, sizeof(bytes)), 0);
 	memset(bytes + keep, 0, sizeof(bytes) - keep);
 	assert_contents(f, ino, bytes, sizeof(bytes));
 	assert_int_equal(set_size(f, ino, 0), 0);
-	assert_int_equal(key_count(f, CLASS_BLOCK), 0);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 0);
 	assert_sound(f);
 }
 
@@ -200,7 +192,7 @@ a_page_written_into_a_hole_makes_no_more_than_its_block(void **state)
 	assert_int_equal(set_size(f, ino, sizeof(bytes)), 0);
 	write_both(f, ino, bytes, 2 * BLOCK + 3 * PAGE, PAGE, 'x');
 	assert_contents(f, ino, bytes, sizeof(bytes));
-	assert_int_equal(key_count(f, CLASS_BLOCK), 1);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 1);
 	assert_int_equal(attr_of(f, ino).blocks, BLOCK / 512);
 	assert_int_equal(fs_seek(f->fs, ino, 0, SEEK_DATA, &found), 0);
 	assert_int_equal(found, 2 * BLOCK);
@@ -225,7 +217,7 @@ static void punching_takes_fragments_away(void **state)
 			 0);
 	memset(bytes + from, 0, size);
 	assert_contents(f, ino, bytes, sizeof(bytes));
-	assert_int_equal(key_count(f, CLASS_BLOCK), 3);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 3);
 	assert_sound(f);
 }
 
@@ -238,8 +230,8 @@ static void a_file_goes_with_its_fragments(void **state)
 	write_both(f, ino, bytes, PAGE, 10, 'x');
 	assert_int_equal(fs_unlink(f->fs, FS_ROOT_INO, name_of("f"), NULL), 0);
 	fs_forget(f->fs, ino);
-	assert_int_equal(key_count(f, CLASS_FRAGMENT), 0);
-	assert_int_equal(key_count(f, CLASS_BLOCK), 0);
+	assert_int_equal(class_key_count(f, CLASS_FRAGMENT), 0);
+	assert_int_equal(class_key_count(f, CLASS_BLOCK), 0);
 	assert_sound(f);
 }
 

@@ -43,7 +43,7 @@ static void *waiter_run(void *ctx)
 
 static pthread_t waiter_start(struct waiter *waiter, size_t stack_bytes)
 {
-	pthread_t thread;
+	pthread_t thread = 0;
 
 	*waiter = (struct waiter){ .may_end = false };
 	mutex_init(&waiter->lock);
