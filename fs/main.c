@@ -21,6 +21,7 @@
 
 #include "fs/daemon.h"
 #include "fs/log.h"
+#include "fs/open_wait.h"
 #include "fs/preflight.h"
 #include "fs/session.h"
 
@@ -71,7 +72,7 @@ static int store_open(struct mount *mount, struct fs_options *fs_options,
 	fs_options->kv.log = log_engine;
 	fs_options->root_uid = geteuid();
 	fs_options->root_gid = getegid();
-	error = fs_open(mount->store_path, fs_options, &mount->fs);
+	error = fs_open_wait(mount->store_path, fs_options, &mount->fs);
 	if (error)
 		open_error_text(error, mount->store_path, ret_error);
 	return error;

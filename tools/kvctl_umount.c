@@ -25,8 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fs/mountinfo.h"
 #include "tools/kvctl.h"
-#include "tools/mountinfo.h"
 #include "tools/number.h"
 #include "tools/report.h"
 

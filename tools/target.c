@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tools/mountinfo.h"
+#include "fs/mountinfo.h"
 #include "tools/report.h"
 #include "tools/target_ops.h"
 

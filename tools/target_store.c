@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fs/open_wait.h"
 #include "fs/stats_text.h"
 #include "tools/report.h"
 #include "tools/target_ops.h"
@@ -573,7 +574,7 @@ int target_store_open(const char *path, enum target_access access,
 	options_set(&options, store->path);
 	options.kv.read_only = access == TARGET_READ;
 	if (r == 0)
-		r = fs_open(store->path, &options, &store->fs);
+		r = fs_open_wait(store->path, &options, &store->fs);
 	if (r) {
 		free(store->path);
 		free(store);

@@ -8,7 +8,7 @@
  * no state.
  */
 
-#include "tools/mountinfo.h"
+#include "fs/mountinfo.h"
 
 #include <errno.h>
 #include <stdio.h>

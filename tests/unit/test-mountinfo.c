@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Lines of /proc/self/mountinfo: tools/mountinfo.h. */
+/* Lines of /proc/self/mountinfo: fs/mountinfo.h. */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "tools/mountinfo.h"
+#include "fs/mountinfo.h"
 
 static int parse(const char *text, char *line, size_t size,
 		 struct mount_entry *entry)
