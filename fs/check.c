@@ -189,8 +189,10 @@ static int check_run(struct check *check)
 	return error;
 }
 
-int fs_check(struct fs *fs, fs_problem_fn *fn, kv_progress_fn *progress,
-	     void *ctx)
+/* A check by `run`. 0 sound, 1 when a problem was reported, -errno. */
+static int check_with(struct fs *fs, fs_problem_fn *fn,
+		      kv_progress_fn *progress, void *ctx,
+		      int (*run)(struct check *check))
 {
 	struct check check = {
 		.fs = fs,
@@ -203,17 +205,31 @@ int fs_check(struct fs *fs, fs_problem_fn *fn, kv_progress_fn *progress,
 	check.pending = malloc(CHECK_PENDING_MAX * sizeof(*check.pending));
 	if (!check.pending)
 		return -ENOMEM;
-	error = kv_pin(fs->kv, &check.pin);
-	if (!error) {
-		error = check_run(&check);
-		kv_unpin(check.pin);
-	}
+	error = run(&check);
 	free(check.pending);
 	if (error)
 		return store_error(error);
 	return check.problems;
 }
 
+static int pinned_run(struct check *check)
+{
+	int error = kv_pin(check->fs->kv, &check->pin);
+
+	if (error)
+		return error;
+	error = check_run(check);
+	kv_unpin(check->pin);
+	return error;
+}
+
+int fs_check(struct fs *fs, fs_problem_fn *fn, kv_progress_fn *progress,
+	     void *ctx)
+{
+	return check_with(fs, fn, progress, ctx, pinned_run);
+}
+
+/* No pin of its own: paths are those of the end. */
 static int scrub_run(struct check *check)
 {
 	int error = kv_check(check->fs->kv, store_problem,
@@ -225,21 +241,5 @@ static int scrub_run(struct check *check)
 int fs_scrub(struct fs *fs, fs_problem_fn *fn, kv_progress_fn *progress,
 	     void *ctx)
 {
-	struct check check = {
-		.fs = fs,
-		.fn = fn,
-		.progress = progress,
-		.ctx = ctx,
-	};
-	int error;
-
-	check.pending = malloc(CHECK_PENDING_MAX * sizeof(*check.pending));
-	if (!check.pending)
-		return -ENOMEM;
-	/* No pin of its own: paths are those of the end. */
-	error = scrub_run(&check);
-	free(check.pending);
-	if (error < 0)
-		return store_error(error);
-	return check.problems ? 1 : 0;
+	return check_with(fs, fn, progress, ctx, scrub_run);
 }
