@@ -209,17 +209,31 @@ static int record_check(struct check *check, uint64_t ino)
 	return 0;
 }
 
+/* Whether a block or fragment has no more bytes than are before the end. */
+static int end_check(struct check *check, uint64_t ino,
+		     const struct schema_key *key, uint32_t valid)
+{
+	uint64_t value_size;
+	uint8_t none;
+	size_t got;
+	int error;
+
+	error = kv_read(check->fs->kv, check->pin, key_slice(key), 0, &none, 0,
+			&got, &value_size);
+	if (error < 0)
+		return check_is_damage(error) ? 0 : error;
+	if (value_size <= valid)
+		return 0;
+	return structure(check, ino, "it has bytes beyond its end");
+}
+
 static int block_check(struct check *check, const struct key_parts *parts)
 {
 	uint32_t block_size = check->fs->block_size_bytes;
 	struct check_inode *current = &check->current;
 	const struct inode *inode = &current->inode;
 	struct schema_key key;
-	uint64_t value_size;
 	uint32_t valid;
-	uint8_t none;
-	size_t got;
-	int error;
 
 	current->blocks++;
 	if (!S_ISREG(inode->mode))
@@ -235,13 +249,7 @@ static int block_check(struct check *check, const struct key_parts *parts)
 	if (valid == 0 || valid == block_size)
 		return 0;
 	block_key_encode(&key, parts->ino, parts->number);
-	error = kv_read(check->fs->kv, check->pin, key_slice(&key), 0, &none, 0,
-			&got, &value_size);
-	if (error < 0)
-		return check_is_damage(error) ? 0 : error;
-	return value_size > valid ? structure(check, parts->ino,
-					      "it has bytes beyond its end") :
-				    0;
+	return end_check(check, parts->ino, &key, valid);
 }
 
 static int prealloc_check(struct check *check, const struct key_parts *parts)
@@ -272,10 +280,7 @@ static int fragment_check(struct check *check, const struct key_parts *parts)
 	uint64_t block =
 		parts->number / (check->fs->block_size_bytes / FRAGMENT_SIZE);
 	struct schema_key key;
-	uint64_t value_size;
 	uint32_t valid;
-	uint8_t none;
-	size_t got;
 	int error;
 
 	if (inode->nlink == 0)
@@ -296,13 +301,7 @@ static int fragment_check(struct check *check, const struct key_parts *parts)
 	if (valid == 0 && (inode->flags & INODE_TRUNCATING))
 		return 0;
 	fragment_key_encode(&key, parts->ino, parts->number);
-	error = kv_read(check->fs->kv, check->pin, key_slice(&key), 0, &none, 0,
-			&got, &value_size);
-	if (error < 0)
-		return check_is_damage(error) ? 0 : error;
-	return value_size > valid ? structure(check, parts->ino,
-					      "it has bytes beyond its end") :
-				    0;
+	return end_check(check, parts->ino, &key, valid);
 }
 
 /* A name leads to this inode; one whose links are not known does not count. */
