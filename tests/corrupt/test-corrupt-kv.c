@@ -28,13 +28,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/io.h"
 #include "engine/kv.h"
+#include "tests/seam/arguments.h"
 #include "tests/seam/quick_io.h"
 #include "tests/seam/scratch.h"
+#include "tests/seam/small_kv.h"
 
 #define KEY_COUNT 16u
 #define STATES_MAX 64u
@@ -175,14 +176,8 @@ static void load_image(struct image *image, int dir_fd)
 
 static void options_for(struct kv_options *options)
 {
-	kv_options_init(options);
-	options->create = true;
-	options->segment_size_bytes = 1 << 20;
-	options->memory_bytes = 4 << 20;
-	options->commit_interval_ms = 0;
-	options->compact_auto = false;
+	small_kv_options(options, quick_io());
 	options->compress_level = 1;
-	options->io = quick_io();
 }
 
 static void open_making(const struct scratch *store)
@@ -652,10 +647,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_flipped_bit_is_detected_and_costs_one_key),
 	};
 
-	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
-	stride = argc > 2 ? strtoull(argv[2], NULL, 0) : 128;
-	if (!stride)
-		stride = 1;
+	seed = argument_seed(argc, argv);
+	stride = argument_stride(argc, argv, 128);
 	print_message("seed %llu, stride %llu\n", (unsigned long long)seed,
 		      (unsigned long long)stride);
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -21,11 +21,12 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <time.h>
 
 #include "engine/crc32.h"
+#include "tests/seam/arguments.h"
 #include "tests/seam/power_cut.h"
 #include "tests/seam/random.h"
+#include "tests/seam/small_kv.h"
 #include "tests/unit/fs_fixture.h"
 
 #define OPERATIONS 500u
@@ -378,13 +379,10 @@ static void reopen(struct world *w, const char *path, struct step *step)
 static void options_for(struct fs_options *options, struct io *io)
 {
 	fs_options_init(options);
-	options->kv.create = true;
-	options->kv.segment_size_bytes = 1 << 20;
-	options->kv.memory_bytes = 4 << 20;
-	options->kv.commit_interval_ms = 0;
+	small_kv_options(&options->kv, io);
+	options->kv.compact_auto = true;
 	options->kv.compact_rate = 0;
 	options->kv.compact_ratio = 25;
-	options->kv.io = io;
 	options->block_size_bytes = 8192;
 }
 
@@ -480,16 +478,13 @@ static void cut_and_verify(struct record_io *r, const struct scratch *dir,
 	struct record_io again;
 	struct scratch state;
 	struct fs *fs;
-	char name[16];
 	int error;
 
 	if (!depth) {
 		least = synced_at(cut.at);
 		most = begun_at(cut.at);
 	}
-	snprintf(name, sizeof(name), "cut%u", depth);
-	assert_int_equal(scratch_make_dir(dir, name, &state), 0);
-	assert_int_equal(power_cut_apply(r, &cut, state.fd), 0);
+	assert_int_equal(power_cut_make(r, &cut, dir, depth, &state), 0);
 	state_count++;
 	record_io_init(&again, io_system(), state.path);
 	options_for(&options, depth < 2 ? &again.io : io_system());
@@ -536,10 +531,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(after_power_loss_the_tree_is_one_that_was),
 	};
 
-	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 0;
-	cuts = argc > 2 ? (unsigned int)strtoul(argv[2], NULL, 0) : 200;
-	if (!seed)
-		seed = (uint64_t)time(NULL);
+	seed = argument_seed(argc, argv);
+	cuts = (unsigned int)argument_number(argc, argv, 2, 200);
 	random_state = seed;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

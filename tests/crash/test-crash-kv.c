@@ -22,14 +22,15 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/io.h"
 #include "engine/kv.h"
+#include "tests/seam/arguments.h"
 #include "tests/seam/power_cut.h"
 #include "tests/seam/random.h"
 #include "tests/seam/scratch.h"
+#include "tests/seam/small_kv.h"
 
 /* The background's, which it would do at times of its own: kv_internal.h, whose
  * names and the recorder's are the same. */
@@ -91,14 +92,10 @@ static size_t value_of(uint32_t value, uint8_t *bytes)
 
 static void options_for(struct kv_options *options, struct io *io)
 {
-	kv_options_init(options);
-	options->create = true;
-	options->segment_size_bytes = 1 << 20;
-	options->memory_bytes = 4 << 20;
-	options->commit_interval_ms = 0;
+	small_kv_options(options, io);
+	options->compact_auto = true;
 	options->compact_rate = 0;
 	options->compact_ratio = 25;
-	options->io = io;
 }
 
 static void note_promise(struct record_io *r, uint32_t commit)
@@ -209,14 +206,6 @@ static void state_after(uint32_t commit, uint32_t values[KEY_COUNT])
 				history.commits[i].changes[j].value;
 }
 
-static void print_problem(void *ctx, const struct kv_problem *problem)
-{
-	(void)ctx;
-	print_error("problem %d: %s at %llu: %s\n", problem->kind,
-		    problem->file ? problem->file : "-",
-		    (unsigned long long)problem->offset, problem->what);
-}
-
 /* Compares the open store with the prefix that it claims to be; which it is. */
 static uint32_t verify_prefix(struct kv *kv, bool rebuilt)
 {
@@ -254,7 +243,7 @@ static uint32_t verify_prefix(struct kv *kv, bool rebuilt)
 	/* No power cut damages anything, nor takes a file that is needed. */
 	assert_int_not_equal(stats.recovery, KV_RECOVERY_DAMAGED);
 	assert_int_equal(stats.recovery == KV_RECOVERY_REBUILT, rebuilt);
-	assert_int_equal(kv_check(kv, print_problem, NULL, NULL), 0);
+	assert_int_equal(kv_check(kv, kv_problem_print, NULL, NULL), 0);
 	return commit;
 }
 
@@ -346,12 +335,9 @@ static void cut_and_verify(struct record_io *r, const struct scratch *dir,
 	struct kv_options options;
 	struct scratch state;
 	struct kv *kv;
-	char name[16];
 	int error;
 
-	snprintf(name, sizeof(name), "cut%u", depth);
-	assert_int_equal(scratch_make_dir(dir, name, &state), 0);
-	assert_int_equal(power_cut_apply(r, &cut, state.fd), 0);
+	assert_int_equal(power_cut_make(r, &cut, dir, depth, &state), 0);
 	state_count++;
 	record_io_init(&again, io_system(), state.path);
 	options_for(&options, depth < 2 ? &again.io : io_system());
@@ -402,10 +388,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(after_power_loss_the_store_is_a_prefix),
 	};
 
-	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 0;
-	cuts = argc > 2 ? (unsigned int)strtoul(argv[2], NULL, 0) : 400;
-	if (!seed)
-		seed = (uint64_t)time(NULL);
+	seed = argument_seed(argc, argv);
+	cuts = (unsigned int)argument_number(argc, argv, 2, 400);
 	random_state = seed;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,17 +26,18 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/io.h"
 #include "engine/kv.h"
 #include "tests/crash/fault_alloc.h"
+#include "tests/seam/arguments.h"
 #include "tests/seam/fault_io.h"
 #include "tests/seam/power_cut.h"
 #include "tests/seam/quick_io.h"
 #include "tests/seam/random.h"
 #include "tests/seam/scratch.h"
+#include "tests/seam/small_kv.h"
 
 #define KEY_COUNT 24u
 #define ATTEMPT_MAX 256u
@@ -377,15 +378,9 @@ static void trial_begin(bool recorded, bool from_crash)
 	if (recorded)
 		record_io_init(&trial.record, quick_io(), trial.store.path);
 	fault_io_init(&trial.fault, recorded ? &trial.record.io : quick_io());
-	kv_options_init(&trial.options);
-	trial.options.create = true;
-	trial.options.segment_size_bytes = 1 << 20;
-	trial.options.memory_bytes = 4 << 20;
-	trial.options.commit_interval_ms = 0;
-	trial.options.compact_auto = false;
+	small_kv_options(&trial.options, &trial.fault.io);
 	trial.options.compact_rate = 0;
 	trial.options.compress_level = from_crash;
-	trial.options.io = &trial.fault.io;
 }
 
 static void count_problem(void *ctx, const struct kv_problem *problem)
@@ -719,12 +714,8 @@ int main(int argc, char **argv)
 			a_call_that_fails_for_ever_harms_nothing, tell_failure),
 	};
 
-	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 0;
-	if (!seed)
-		seed = (uint64_t)time(NULL);
-	stride = argc > 2 ? strtoull(argv[2], NULL, 0) : 32;
-	if (!stride)
-		stride = 1;
+	seed = argument_seed(argc, argv);
+	stride = argument_stride(argc, argv, 32);
 	print_message("seed %llu, stride %llu\n", (unsigned long long)seed,
 		      (unsigned long long)stride);
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -8,6 +8,7 @@
 
 #include "fs/fs.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/seam/small_kv.h"
 
 #define DEPTH_MAX 4u
 #define INODES_MAX 200u
@@ -21,11 +22,8 @@ struct walk {
 static void options_for(struct fs_options *options)
 {
 	fs_options_init(options);
-	options->kv.segment_size_bytes = 1 << 20;
-	options->kv.memory_bytes = 4 << 20;
-	options->kv.commit_interval_ms = 0;
-	options->kv.compact_auto = false;
-	options->kv.io = quick_io();
+	small_kv_options(&options->kv, quick_io());
+	options->kv.create = false;
 	options->block_size_bytes = 4096;
 }
 

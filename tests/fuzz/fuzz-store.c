@@ -10,15 +10,12 @@
 
 #include "engine/kv.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/seam/small_kv.h"
 
 static void options_for(struct kv_options *options)
 {
-	kv_options_init(options);
-	options->segment_size_bytes = 1 << 20;
-	options->memory_bytes = 4 << 20;
-	options->commit_interval_ms = 0;
-	options->compact_auto = false;
-	options->io = quick_io();
+	small_kv_options(options, quick_io());
+	options->create = false;
 }
 
 static int look_at_entry(void *ctx, const struct kv_entry *entry)

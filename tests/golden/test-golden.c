@@ -28,6 +28,7 @@
 #include "engine/io.h"
 #include "fs/fs.h"
 #include "tests/seam/scratch.h"
+#include "tests/seam/small_kv.h"
 
 #define KEYS 200u
 #define LARGE_SIZE 20000u
@@ -139,14 +140,6 @@ static void make_keys(struct kv *kv)
 	put_keys(kv, 1, 2);
 }
 
-static void print_problem(void *ctx, const struct kv_problem *problem)
-{
-	(void)ctx;
-	print_error("problem %d: %s at %llu: %s\n", problem->kind,
-		    problem->file ? problem->file : "-",
-		    (unsigned long long)problem->offset, problem->what);
-}
-
 static void verify_keys(struct kv *kv)
 {
 	char key[32], value[600];
@@ -163,7 +156,7 @@ static void verify_keys(struct kv *kv)
 							 value)));
 	}
 	buf_release(&got);
-	assert_int_equal(kv_check(kv, print_problem, NULL, NULL), 0);
+	assert_int_equal(kv_check(kv, kv_problem_print, NULL, NULL), 0);
 }
 
 static void kv_options_for(struct kv_options *options)

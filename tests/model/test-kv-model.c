@@ -19,14 +19,15 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/kv.h"
+#include "tests/seam/arguments.h"
 #include "tests/seam/power_cut.h"
 #include "tests/seam/random.h"
 #include "tests/seam/record_io.h"
 #include "tests/seam/scratch.h"
+#include "tests/seam/small_kv.h"
 
 #define KEY_COUNT 600u
 #define VALUE_MAX 9000u
@@ -144,19 +145,11 @@ static void check_counts(struct world *w)
 		assert_int_equal(stats.classes[i].key_count, classes[i]);
 }
 
-static void print_problem(void *ctx, const struct kv_problem *problem)
-{
-	(void)ctx;
-	print_error("problem %d: %s at %llu: %s\n", problem->kind,
-		    problem->file ? problem->file : "-",
-		    (unsigned long long)problem->offset, problem->what);
-}
-
 static void check_store(struct world *w)
 {
 	check_all(w, NULL, &w->model);
 	check_counts(w);
-	assert_int_equal(kv_check(w->kv, print_problem, NULL, NULL), 0);
+	assert_int_equal(kv_check(w->kv, kv_problem_print, NULL, NULL), 0);
 }
 
 static void drop_pin(struct world *w)
@@ -299,11 +292,9 @@ static void the_store_behaves_like_a_map(void **state)
 		      (unsigned long long)steps);
 	assert_int_equal(scratch_init(&w.dir), 0);
 	assert_int_equal(scratch_make_dir(&w.dir, "store0", &store), 0);
-	kv_options_init(&w.options);
-	w.options.create = true;
-	w.options.segment_size_bytes = 1 << 20;
-	w.options.memory_bytes = 4 << 20;
+	small_kv_options(&w.options, NULL);
 	w.options.commit_interval_ms = 10;
+	w.options.compact_auto = true;
 	w.options.compact_ratio = 20;
 	w.options.classify = classify;
 	world_open(&w, &store);
@@ -321,9 +312,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_store_behaves_like_a_map),
 	};
 
-	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 0;
-	steps = argc > 2 ? strtoull(argv[2], NULL, 0) : 20000;
-	if (!seed)
-		seed = (uint64_t)time(NULL);
+	seed = argument_seed(argc, argv);
+	steps = argument_number(argc, argv, 2, 20000);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -426,6 +426,18 @@ int power_cut_apply(struct record_io *r, const struct power_cut *cut,
 	return error;
 }
 
+int power_cut_make(struct record_io *r, const struct power_cut *cut,
+		   const struct scratch *dir, unsigned int number,
+		   struct scratch *ret_state)
+{
+	char name[16];
+	int error;
+
+	snprintf(name, sizeof(name), "cut%u", number);
+	error = scratch_make_dir(dir, name, ret_state);
+	return error ? error : power_cut_apply(r, cut, ret_state->fd);
+}
+
 struct power_cut power_cut_random(uint64_t *random, size_t first, size_t last)
 {
 	static const size_t tears[] = { 0, 1, 512, 4096 };

@@ -13,6 +13,7 @@
  */
 
 #include "tests/seam/record_io.h"
+#include "tests/seam/scratch.h"
 
 enum power_cut_kind {
 	/* The process died and the system lives: nothing is lost. */
@@ -43,6 +44,10 @@ struct power_cut {
  */
 int power_cut_apply(struct record_io *r, const struct power_cut *cut,
 		    int dir_fd);
+/* The same in a new directory within `dir`, "cut" and its number. */
+int power_cut_make(struct record_io *r, const struct power_cut *cut,
+		   const struct scratch *dir, unsigned int number,
+		   struct scratch *ret_state);
 
 /* Any cut at first to last. random: the state of tests/seam/random.h. */
 struct power_cut power_cut_random(uint64_t *random, size_t first, size_t last);

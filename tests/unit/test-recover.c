@@ -20,6 +20,7 @@
 #include "tests/seam/power_cut.h"
 #include "tests/seam/record_io.h"
 #include "tests/seam/scratch.h"
+#include "tests/seam/small_kv.h"
 
 #define S(text) SLICE_LITERAL(text)
 
@@ -31,17 +32,6 @@ struct fixture {
 	struct kv_stats stats; /* as of open_image */
 };
 
-static void options_init(struct kv_options *options, struct io *io)
-{
-	kv_options_init(options);
-	options->create = true;
-	options->segment_size_bytes = 1 << 20;
-	options->memory_bytes = 4 << 20;
-	options->commit_interval_ms = 0;
-	options->compact_auto = false;
-	options->io = io;
-}
-
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -50,7 +40,7 @@ static int setup(void **state)
 	assert_int_equal(scratch_make_dir(&f->dir, "live", &f->live), 0);
 	assert_int_equal(scratch_make_dir(&f->dir, "image", &f->image), 0);
 	record_io_init(&f->record, io_system(), f->live.path);
-	options_init(&f->options, &f->record.io);
+	small_kv_options(&f->options, &f->record.io);
 	assert_int_equal(kv_open(f->live.path, &f->options, &f->kv), 0);
 	*state = f;
 	return 0;
@@ -94,7 +84,7 @@ static int open_image_result(struct fixture *f)
 
 	assert_int_equal(kv_close(f->kv), 0);
 	f->kv = NULL;
-	options_init(&f->options, NULL);
+	small_kv_options(&f->options, NULL);
 	result = kv_open(f->image.path, &f->options, &f->kv);
 	if (!result)
 		kv_stats(f->kv, &f->stats);
@@ -301,7 +291,7 @@ static void bytes_of_a_cut_tail_never_come_back(void **state)
 	damage(f, S("value 1"), 0);
 	assert_int_equal(kv_close(f->kv), 0);
 	record_io_init(&again, io_system(), f->image.path);
-	options_init(&f->options, &again.io);
+	small_kv_options(&f->options, &again.io);
 	assert_int_equal(kv_open(f->image.path, &f->options, &f->kv), 0);
 	set(f, S("d"), S("value 3"));
 	cut.at = record_io_position(&again);
@@ -309,7 +299,7 @@ static void bytes_of_a_cut_tail_never_come_back(void **state)
 	assert_int_equal(power_cut_apply(&again, &cut, second.fd), 0);
 	assert_int_equal(kv_close(f->kv), 0);
 	record_io_release(&again);
-	options_init(&f->options, NULL);
+	small_kv_options(&f->options, NULL);
 	assert_int_equal(kv_open(second.path, &f->options, &f->kv), 0);
 	close(second.fd);
 	assert_int_equal(get(f, S("a")), 0);
@@ -471,7 +461,7 @@ static void a_read_only_open_changes_nothing(void **state)
 	damage(f, S("torn value"), 0);
 	assert_int_equal(fstat(f->image.fd, &before), 0);
 	assert_int_equal(kv_close(f->kv), 0);
-	options_init(&f->options, NULL);
+	small_kv_options(&f->options, NULL);
 	f->options.create = false;
 	f->options.read_only = true;
 	assert_int_equal(kv_open(f->image.path, &f->options, &f->kv), 0);
