@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Moving records to cold segments: what is counted when the writing fails. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "engine/io.h"
+#include "engine/kv.h"
+#include "tests/seam/fault_io.h"
+#include "tests/seam/quick_io.h"
+#include "tests/seam/scratch.h"
+#include "tests/seam/small_kv.h"
+
+#define S(text) SLICE_LITERAL(text)
+#define FIRST_SEGMENT "0000000000000001.seg"
+
+struct fixture {
+	struct scratch dir, store;
+	struct fault_io fault;
+	struct kv *kv;
+};
+
+/* Changes one bit of the record whose value this is. */
+static void damage(struct fixture *f, struct slice value)
+{
+	struct buf bytes = { 0 };
+	uint8_t *at;
+	int fd;
+
+	assert_int_equal(io_read_file(quick_io(), f->store.fd, FIRST_SEGMENT,
+				      4 << 20, &bytes),
+			 0);
+	at = memmem(bytes.data, bytes.size, value.data, value.size);
+	assert_non_null(at);
+	*at ^= 1;
+	assert_int_equal(io_open(quick_io(), f->store.fd, FIRST_SEGMENT,
+				 O_WRONLY, &fd),
+			 0);
+	assert_int_equal(io_write(quick_io(), fd, at, 1,
+				  (uint64_t)(at - bytes.data)),
+			 0);
+	io_close(quick_io(), fd);
+	buf_release(&bytes);
+}
+
+/*
+ * A store with a tombstone that compaction has to keep: the first segment stays,
+ * as a record in it is damaged, and has an older record of the deleted key.
+ */
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct kv_options options;
+
+	assert_int_equal(scratch_init(&f->dir), 0);
+	assert_int_equal(scratch_make_dir(&f->dir, "store", &f->store), 0);
+	fault_io_init(&f->fault, quick_io());
+	small_kv_options(&options, &f->fault.io);
+	assert_int_equal(kv_open(f->store.path, &options, &f->kv), 0);
+	assert_int_equal(kv_set(f->kv, S("bad"), S("to be damaged"), NULL), 0);
+	assert_int_equal(kv_set(f->kv, S("key"), S("old"), NULL), 0);
+	assert_int_equal(kv_set(f->kv, S("key"), S("new"), NULL), 0);
+	damage(f, S("to be damaged"));
+	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
+	assert_int_equal(kv_delete(f->kv, S("key"), NULL), 0);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(kv_close(f->kv), 0);
+	fault_io_release(&f->fault);
+	assert_int_equal(scratch_release(&f->store), 0);
+	assert_int_equal(scratch_release(&f->dir), 0);
+	free(f);
+	return 0;
+}
+
+static struct kv_stats stats_of(struct fixture *f)
+{
+	struct kv_stats stats;
+
+	kv_stats(f->kv, &stats);
+	return stats;
+}
+
+/* Fails one write of a compaction after the other: that of the log's seal, which
+ * does no harm, then that of what is copied. */
+static void what_was_not_copied_is_not_counted(void **state)
+{
+	struct fixture *f = *state;
+	struct fault fault = { .ops = FAULT_OP(OP_PWRITEV), .error = -EIO };
+	struct kv_stats before = stats_of(f), after;
+	bool copied = true;
+
+	assert_int_equal(before.tombstone_count, 1);
+	while (copied) {
+		fault.nth++;
+		fault_io_arm(&f->fault, &fault);
+		kv_compact(f->kv, NULL, NULL);
+		assert_int_equal(fault_io_hit_count(&f->fault), 1);
+		fault_io_arm(&f->fault, NULL);
+		after = stats_of(f);
+		copied = after.compaction_copied_bytes !=
+			 before.compaction_copied_bytes;
+		assert_int_equal(after.tombstone_count, 1);
+		before = after;
+	}
+	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
+	assert_int_equal(stats_of(f).tombstone_count, 1);
+	assert_int_equal(kv_exists(f->kv, NULL, S("key")), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			what_was_not_copied_is_not_counted, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
