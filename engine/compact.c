@@ -4,6 +4,10 @@
  * Compaction: rounds of choosing segments, moving what lives in them, and a
  * checkpoint that gives the space back. In the background by dead ratio, on
  * demand everything that has something to give. One at a time: compact_lock.
+ *
+ * That lock is held while progress is told. Whoever is told may change the store,
+ * and may find the disk full; so a thread knows what it is compacting, and does
+ * not begin the same again below itself.
  */
 
 #include <errno.h>
@@ -14,12 +18,15 @@
 #include "engine/kv_internal.h"
 #include "engine/relocate.h"
 
-/* Live bytes copied between two checkpoints. */
 /* What of a segment must be reclaimable, in per cent, when space is short. */
 #define RATIO_WHEN_LOW 5u
+/* Live bytes copied between two checkpoints. */
 #define ROUND_COPY_MAX ((uint64_t)256 << 20)
 /* What a checkpoint takes beside the memtable as a run. */
 #define CHECKPOINT_BYTES ((uint64_t)128 << 10)
+
+/* What this thread compacts on demand; NULL: nothing. */
+static _Thread_local struct kv *compacting;
 
 /* The segments as a round sees them; arrays run in parallel. */
 struct round {
@@ -225,6 +232,8 @@ int compact_for_space(struct kv *kv)
 {
 	int error;
 
+	if (compacting == kv)
+		return -EDEADLK;
 	mutex_lock(&kv->compact_lock);
 	/* Or somebody else has just made some. */
 	error = reserve_keep(&kv->reserve, RESERVE_FOR_CHANGE, 0);
@@ -276,12 +285,17 @@ static int compact_all(struct kv *kv, kv_progress_fn *progress, void *ctx)
 
 int kv_compact(struct kv *kv, kv_progress_fn *progress, void *ctx)
 {
+	struct kv *outer = compacting;
 	int error = kv_writable(kv);
 
 	if (error)
 		return error;
+	if (outer == kv)
+		return -EDEADLK;
 	mutex_lock(&kv->compact_lock);
+	compacting = kv;
 	error = compact_all(kv, progress, ctx);
+	compacting = outer;
 	mutex_unlock(&kv->compact_lock);
 	return error;
 }

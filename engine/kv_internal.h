@@ -200,7 +200,8 @@ int manifest_commit(struct kv *kv, struct manifest *m, const struct view *view,
 int merge_runs(struct kv *kv, bool all) REQUIRES(kv->compact_lock);
 /* One round of background compaction. 1 when there was nothing to do. */
 int compact_round(struct kv *kv) EXCLUDES(kv->compact_lock);
-/* The same on a full disk: whatever gives space, whatever the options say. */
+/* The same on a full disk: whatever gives space, whatever the options say.
+ * -EDEADLK below a progress callback of kv_compact. */
 int compact_for_space(struct kv *kv) EXCLUDES(kv->compact_lock);
 
 /* --- background: background.c --- */

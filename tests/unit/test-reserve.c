@@ -325,6 +325,38 @@ static void again_and_again_full_and_empty_nothing_is_lost(void **state)
 	}
 }
 
+static int delete_the_rest(void *ctx, uint64_t done, uint64_t total)
+{
+	struct fixture *f = ctx;
+
+	(void)done;
+	(void)total;
+	for (unsigned int i = 0; i < f->count; i++)
+		if (f->exists[i])
+			remove_one(f, i);
+	assert_int_equal(kv_compact(f->kv, NULL, NULL), -EDEADLK);
+	return 0;
+}
+
+/* Deletions that find no space compact: not while they interrupt that. */
+static void what_watches_a_compaction_may_delete_on_a_full_disk(void **state)
+{
+	struct fixture *f = *state;
+
+	f->value_size = 250;
+	f->disk.capacity_bytes = 32 * MIB;
+	open_store(f);
+	fill(f);
+	for (unsigned int i = 0; i < f->count; i += 4)
+		remove_one(f, i);
+	assert_int_equal(kv_compact(f->kv, delete_the_rest, f), 0);
+	check_all(f);
+	/* It is over with the compaction. */
+	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
+	assert_true(disk_io_used(&f->disk) < 8 * MIB);
+	check_all(f);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -339,6 +371,7 @@ int main(void)
 		CASE(changes_do_not_take_what_deletions_have_freed_for_themselves),
 		CASE(filled_by_others_the_disk_is_usable_again_when_they_leave),
 		CASE(a_quota_that_the_disk_does_not_tell_of_is_survived),
+		CASE(what_watches_a_compaction_may_delete_on_a_full_disk),
 		CASE(again_and_again_full_and_empty_nothing_is_lost),
 	};
 
