@@ -455,6 +455,9 @@ static int commit_make_space(struct kv *kv, struct commit *commit)
 	if (commit->desperate)
 		return -ENOSPC;
 	error = compact_for_space(kv);
+	/* This very thread compacts, and needs what is left for that. */
+	if (error == -EDEADLK)
+		return -ENOSPC;
 	if (error)
 		commit->desperate = true;
 	return 0;

@@ -242,8 +242,8 @@ int kv_checkpoint(struct kv *kv);
 /*
  * Gives back the space of everything overwritten or deleted before the call,
  * merges all runs into one. progress may be NULL; it may read and change the
- * store, but kv_compact of the same store is -EDEADLK there, and it may not wait
- * for a thread that calls that.
+ * store (on a full disk deletions are refused there, too), but kv_compact of the
+ * same store is -EDEADLK, and it may not wait for a thread that calls that.
  */
 int kv_compact(struct kv *kv, kv_progress_fn *progress, void *ctx);
 
