@@ -45,6 +45,8 @@ struct segment {
 	atomic_uint refs;
 	atomic_bool doomed; /* unlink with the last reference */
 	atomic_bool named;  /* the directory entry is durable */
+	/* Size of the file; set by the one who writes it, shown by anybody. */
+	_Atomic uint64_t allocated;
 	struct readahead ahead;
 
 	/* Guarded by map_lock until `mapped` is true, constant then. */
@@ -53,10 +55,9 @@ struct segment {
 	struct io_map map;
 
 	/* Guarded by the store's write lock. */
-	int fd;             /* -1 when not being written */
-	uint64_t end;       /* bytes written */
-	uint64_t allocated; /* size of the file */
-	uint64_t limit;     /* bytes that the map will reach */
+	int fd;         /* -1 when not being written */
+	uint64_t end;   /* bytes written */
+	uint64_t limit; /* bytes that the map will reach */
 	struct segment_counts counts;
 	bool sealed;
 	bool emptied; /* compaction is done with it */
