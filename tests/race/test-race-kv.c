@@ -189,11 +189,13 @@ static void *lister(void *ctx)
 {
 	struct world *w = ctx;
 	struct kv_pin *pin;
+	uint64_t sum;
 
 	while (atomic_load(&w->writing)) {
 		list_all(w, NULL);
 		if (kv_pin(w->kv, &pin) == 0) {
-			expect(w, list_all(w, pin).sum == list_all(w, pin).sum,
+			sum = list_all(w, pin).sum;
+			expect(w, list_all(w, pin).sum == sum,
 			       "a pin stands still");
 			kv_unpin(pin);
 		}
