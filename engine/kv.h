@@ -68,7 +68,7 @@ typedef unsigned int kv_classify_fn(struct slice key);
 
 struct kv_options {
 	bool create; /* make the store when the directory is absent or empty */
-	bool read_only; /* change nothing on disk, recovery included */
+	bool read_only; /* change nothing on disk but notes: no recovery */
 	uint64_t segment_size_bytes; /* 1 MiB to 2 GiB */
 	uint64_t memory_bytes;       /* index, buffers; at least 4 MiB */
 	uint64_t commit_interval_ms; /* 0: no timer */
@@ -272,6 +272,61 @@ typedef void kv_problem_fn(void *ctx, const struct kv_problem *problem);
  */
 int kv_check(struct kv *kv, kv_problem_fn *fn, kv_progress_fn *progress,
 	     void *ctx);
+
+/* What a check reads, in this order; the counters come last. */
+enum kv_check_part {
+	KV_CHECK_RUNS,
+	KV_CHECK_SEGMENTS,
+	KV_CHECK_INDEX,
+};
+
+/* How far a check has come. Zero-initialised: not begun. */
+struct kv_check_position {
+	enum kv_check_part part;
+	uint64_t file_id; /* of the part, files up to this one were read */
+	struct buf key;   /* of the index, if key_count > 0: up to this one */
+	uint64_t done_bytes;
+	bool problems; /* there were some */
+	/* Of the index so far, and the state of the store that it is part of. */
+	uint64_t key_count;
+	uint64_t live_bytes;
+	uint64_t lsn;
+	uint64_t next_file_id;
+};
+
+void kv_check_position_release(struct kv_check_position *position);
+
+/*
+ * A check from *position on. While it goes on, *position is right whenever
+ * progress is called, and when it ends before its end (-ECANCELED, or any other
+ * error); the caller may keep what it says, even for another process.
+ *
+ * What was there when the check was begun and is there still has then been read
+ * once, by one part of the check or the other; of what was written since, some
+ * may not have been. The counters are compared only if nothing was changed since
+ * the check came to the index. Damage that was reported is not reported again,
+ * but that there was some is still the result.
+ */
+int kv_check_from(struct kv *kv, struct kv_check_position *position,
+		  kv_problem_fn *fn, kv_progress_fn *progress, void *ctx);
+
+/*
+ * Notes: a few bytes that users of the store keep in its directory, of which
+ * they are not a part. They may be lost at any time, and can be changed on a
+ * store that is open read-only, if its disk allows.
+ */
+enum kv_note {
+	KV_NOTE_CHECK,     /* how far a check has come */
+	KV_NOTE_SCRUB,     /* how far a scrub has come */
+	KV_NOTE_SCRUBBING, /* a scrub is going on in the background */
+};
+
+/* Replaces it whole, durably. */
+int kv_note_store(struct kv *kv, enum kv_note note, struct slice bytes);
+/* 0, 1 when there is none, or one that is not as it was written. */
+int kv_note_load(struct kv *kv, enum kv_note note, struct buf *ret_bytes);
+/* 0 also when there is none. */
+int kv_note_remove(struct kv *kv, enum kv_note note);
 
 enum kv_recovery {
 	KV_RECOVERY_CLEAN,    /* closed cleanly, or new */

@@ -9,6 +9,8 @@
  *	counters	key counts against those of the listing (when idle)
  *
  * Everything is read from one pin, so that changes meanwhile do not disturb.
+ * How far it has come is a position: files by their ids, which only grow, then
+ * the index by its keys. A file counts when it was read to its end.
  */
 
 #include <errno.h>
@@ -19,15 +21,19 @@
 #include "engine/kv_internal.h"
 #include "engine/scan.h"
 
+/* After so much that was read, the caller is told. */
+#define ADVANCE_BYTES (1u << 20)
+
 struct check {
 	struct kv *kv;
 	struct view *view;
 	kv_problem_fn *fn;
 	kv_progress_fn *progress;
 	void *ctx;
+	struct kv_check_position *position;
 	uint64_t done_bytes, total_bytes;
+	/* Of the index so far; the position has them as of its key. */
 	uint64_t key_count, live_bytes;
-	bool problems;
 };
 
 static void check_report(struct check *check, enum kv_problem_kind kind,
@@ -36,18 +42,31 @@ static void check_report(struct check *check, enum kv_problem_kind kind,
 {
 	struct kv_problem problem = { kind, key, file, offset, what };
 
-	check->problems = true;
+	check->position->problems = true;
 	if (check->fn)
 		check->fn(check->ctx, &problem);
 }
 
 static int check_advance(struct check *check, uint64_t bytes)
 {
+	uint64_t done;
+
 	check->done_bytes += bytes;
+	/* A store that grows meanwhile has more than was foreseen. */
+	done = check->done_bytes < check->total_bytes ? check->done_bytes :
+							check->total_bytes;
 	if (check->progress &&
-	    check->progress(check->ctx, check->done_bytes, check->total_bytes))
+	    check->progress(check->ctx, done, check->total_bytes))
 		return -ECANCELED;
 	return 0;
+}
+
+/* A file of the part was read to its end. */
+static int check_file_done(struct check *check, uint64_t id, uint64_t bytes)
+{
+	check->position->file_id = id;
+	check->position->done_bytes = check->done_bytes + bytes;
+	return check_advance(check, bytes);
 }
 
 static int check_run(struct check *check, struct run *run)
@@ -64,7 +83,31 @@ static int check_run(struct check *check, struct run *run)
 		error = 0;
 	}
 	return error ? error :
-		       check_advance(check, run_summary(run)->file_size_bytes);
+		       check_file_done(check, run_summary(run)->id,
+				       run_summary(run)->file_size_bytes);
+}
+
+/* The files of a view are in the order of their age; ids are that of making. */
+static int check_runs(struct check *check)
+{
+	const struct view *view = check->view;
+	int error = 0;
+
+	while (!error) {
+		struct run *next = NULL;
+
+		for (size_t i = 0; i < view->run_count; i++) {
+			uint64_t id = run_summary(view->runs[i])->id;
+
+			if (id > check->position->file_id &&
+			    (!next || id < run_summary(next)->id))
+				next = view->runs[i];
+		}
+		if (!next)
+			break;
+		error = check_run(check, next);
+	}
+	return error;
 }
 
 /* A record whose key is known: is it the one that counts? */
@@ -113,7 +156,7 @@ static int check_segment_scan(struct check *check, struct scan *scan,
 		if (event == SCAN_BAD_VALUE)
 			check_bad_value(check, scan->segment, &record, offset,
 					name);
-		if (scan->offset - since >= 1u << 20) {
+		if (scan->offset - since >= ADVANCE_BYTES) {
 			error = check_advance(check, scan->offset - since);
 			if (error)
 				return error;
@@ -128,7 +171,7 @@ static int check_segment(struct check *check, struct segment *segment)
 {
 	struct scan scan = { 0 };
 	char name[SEGMENT_NAME_MAX];
-	uint64_t end;
+	uint64_t end, begin_bytes = check->done_bytes;
 	int error;
 
 	mutex_lock(&check->kv->write_lock);
@@ -153,6 +196,21 @@ static int check_segment(struct check *check, struct segment *segment)
 			     "the segment cannot be read");
 		error = 0;
 	}
+	if (error)
+		return error;
+	/* Not all of it was counted where it ends early. */
+	check->done_bytes = begin_bytes;
+	return check_file_done(check, segment->header.id, end);
+}
+
+static int check_segments(struct check *check)
+{
+	const struct view *view = check->view;
+	int error = 0;
+
+	for (size_t i = 0; i < view->segment_count && !error; i++)
+		if (view->segments[i]->header.id > check->position->file_id)
+			error = check_segment(check, view->segments[i]);
 	return error;
 }
 
@@ -165,8 +223,6 @@ static void check_entry(struct check *check, const struct index_entry *entry)
 	char name[SEGMENT_NAME_MAX];
 	int error = -EIO;
 
-	check->key_count++;
-	check->live_bytes += entry->place.size_bytes;
 	if (segment && !segment_holds(segment, &entry->place) &&
 	    !buf_reserve(&value, entry->place.size_bytes)) {
 		read.dst = value.data;
@@ -181,19 +237,54 @@ static void check_entry(struct check *check, const struct index_entry *entry)
 		     entry->place.offset, "the newest record is damaged");
 }
 
+/* Keys up to this one have been read. */
+static int check_index_advance(struct check *check, struct slice key)
+{
+	struct kv_check_position *position = check->position;
+	int error = buf_assign(&position->key, key);
+
+	if (error)
+		return error;
+	position->key_count = check->key_count;
+	position->live_bytes = check->live_bytes;
+	position->done_bytes = check->done_bytes;
+	return check_advance(check, 0);
+}
+
+static int check_index_entry(struct check *check,
+			     const struct index_entry *entry,
+			     uint64_t *since_bytes)
+{
+	uint64_t size = entry->place.size_bytes;
+
+	if (entry->place.tombstone)
+		return 0;
+	check_entry(check, entry);
+	check->key_count++;
+	check->live_bytes += size;
+	check->done_bytes += size;
+	*since_bytes += size;
+	if (*since_bytes < ADVANCE_BYTES && check->key_count % 4096 != 1)
+		return 0;
+	*since_bytes = 0;
+	return check_index_advance(check, entry->key);
+}
+
 static int check_index(struct check *check)
 {
+	struct kv_check_position *position = check->position;
 	struct source *source = view_source_new(check->view);
+	struct slice from = slice_of("", 0);
+	uint64_t since_bytes = 0;
 	int result;
 
 	if (!source)
 		return -ENOMEM;
-	result = source_seek(source, slice_of(NULL, 0), false);
-	for (uint64_t i = 0; result == 0; i++) {
-		if (!source->entry.place.tombstone)
-			check_entry(check, &source->entry);
-		if (i % 4096 == 0)
-			result = check_advance(check, 0);
+	if (position->key_count)
+		from = buf_slice(&position->key);
+	result = source_seek(source, from, position->key_count > 0);
+	while (result == 0) {
+		result = check_index_entry(check, &source->entry, &since_bytes);
 		if (!result)
 			result = source_next(source);
 	}
@@ -204,47 +295,116 @@ static int check_index(struct check *check)
 	return result == 1 ? 0 : result;
 }
 
-static void check_counters(struct check *check, const struct kv_stats *before)
+/* What may be compared of the state that the index is part of: nothing after
+ * changes, nor after compaction. */
+static bool check_is_as_before(struct check *check, bool resumed,
+			       const struct kv_stats *before,
+			       const struct kv_stats *now)
 {
-	struct kv_stats after;
+	const struct kv_check_position *position = check->position;
 
-	kv_stats(check->kv, &after);
-	/* With changes or compaction meanwhile, there is nothing to compare. */
-	if (before->last_lsn != after.last_lsn || check->problems ||
-	    before->compaction_copied_bytes != after.compaction_copied_bytes)
+	if (position->lsn != now->last_lsn || position->problems)
+		return false;
+	if (resumed)
+		return position->next_file_id ==
+		       atomic_load(&check->kv->next_file_id);
+	return before->compaction_copied_bytes == now->compaction_copied_bytes;
+}
+
+static void check_counters(struct check *check, bool resumed,
+			   const struct kv_stats *before)
+{
+	struct kv_stats now;
+
+	kv_stats(check->kv, &now);
+	if (!check_is_as_before(check, resumed, before, &now))
 		return;
-	if (check->key_count != before->key_count)
+	if (check->key_count != now.key_count)
 		check_report(check, KV_PROBLEM_COUNTER, slice_of(NULL, 0), NULL,
 			     0, "the count of keys is wrong");
-	if (check->live_bytes != before->live_bytes)
+	if (check->live_bytes != now.live_bytes)
 		check_report(check, KV_PROBLEM_COUNTER, slice_of(NULL, 0), NULL,
 			     0, "the count of live bytes is wrong");
+}
+
+static void check_part_end(struct kv_check_position *position)
+{
+	position->part++;
+	position->file_id = 0;
+}
+
+/* From the position on. before: as of a moment before the pin was made. */
+static int check_parts(struct check *check, const struct kv_stats *before,
+		       uint64_t next_file_id)
+{
+	struct kv_check_position *position = check->position;
+	bool resumed = position->key_count > 0;
+	int error = 0;
+
+	if (position->part == KV_CHECK_RUNS) {
+		error = check_runs(check);
+		if (error)
+			return error;
+		check_part_end(position);
+	}
+	if (position->part == KV_CHECK_SEGMENTS) {
+		error = check_segments(check);
+		if (error)
+			return error;
+		check_part_end(position);
+	}
+	if (!resumed) {
+		position->lsn = before->last_lsn;
+		position->next_file_id = next_file_id;
+	}
+	error = check_index(check);
+	if (!error)
+		check_counters(check, resumed, before);
+	return error;
+}
+
+void kv_check_position_release(struct kv_check_position *position)
+{
+	buf_release(&position->key);
+	*position = (struct kv_check_position){ 0 };
+}
+
+int kv_check_from(struct kv *kv, struct kv_check_position *position,
+		  kv_problem_fn *fn, kv_progress_fn *progress, void *ctx)
+{
+	struct check check = {
+		.kv = kv,
+		.fn = fn,
+		.progress = progress,
+		.ctx = ctx,
+		.position = position,
+		.done_bytes = position->done_bytes,
+		.key_count = position->key_count,
+		.live_bytes = position->live_bytes,
+	};
+	uint64_t next_file_id = atomic_load(&kv->next_file_id);
+	struct kv_stats stats;
+	struct kv_pin *pin;
+	int error;
+
+	kv_stats(kv, &stats);
+	/* The index leads to each live record once more. */
+	check.total_bytes = stats.disk_bytes + stats.live_bytes;
+	error = kv_pin(kv, &pin);
+	if (error)
+		return error;
+	check.view = pin->view;
+	error = check_parts(&check, &stats, next_file_id);
+	kv_unpin(pin);
+	return error ? error : position->problems;
 }
 
 int kv_check(struct kv *kv, kv_problem_fn *fn, kv_progress_fn *progress,
 	     void *ctx)
 {
-	struct check check = {
-		.kv = kv, .fn = fn, .progress = progress, .ctx = ctx
-	};
-	struct kv_stats before;
-	struct kv_pin *pin;
-	int error;
+	struct kv_check_position position = { 0 };
+	int result = kv_check_from(kv, &position, fn, progress, ctx);
 
-	kv_stats(kv, &before);
-	error = kv_pin(kv, &pin);
-	if (error)
-		return error;
-	check.view = pin->view;
-	check.total_bytes = before.disk_bytes;
-	for (size_t i = 0; i < check.view->run_count && !error; i++)
-		error = check_run(&check, check.view->runs[i]);
-	for (size_t i = 0; i < check.view->segment_count && !error; i++)
-		error = check_segment(&check, check.view->segments[i]);
-	if (!error)
-		error = check_index(&check);
-	if (!error)
-		check_counters(&check, &before);
-	kv_unpin(pin);
-	return error ? error : check.problems;
+	kv_check_position_release(&position);
+	return result;
 }

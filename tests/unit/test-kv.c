@@ -344,6 +344,115 @@ static void compaction_gives_space_back(void **state)
 	assert_int_equal(kv_check(f->kv, NULL, NULL, NULL), 0);
 }
 
+struct stop {
+	struct kv_check_position position;
+	uint64_t from_bytes;
+};
+
+/* Stops a check as soon as it has come further. */
+static int stop_soon(void *ctx, uint64_t done, uint64_t total)
+{
+	struct stop *stop = ctx;
+
+	assert_true(done <= total);
+	return stop->position.done_bytes > stop->from_bytes;
+}
+
+static int check_step(struct fixture *f, struct stop *stop)
+{
+	stop->from_bytes = stop->position.done_bytes;
+	return kv_check_from(f->kv, &stop->position, NULL, stop_soon, stop);
+}
+
+static void fill_some_segments(struct fixture *f, unsigned int count)
+{
+	static const char value[1000] = { 1 };
+
+	for (unsigned int i = 0; i < count; i++)
+		assert_int_equal(kv_set(f->kv, slice_of(&i, sizeof(i)),
+					slice_of(value, sizeof(value)), NULL),
+				 0);
+	assert_int_equal(kv_checkpoint(f->kv), 0);
+}
+
+/* Step by step to the end; how many steps that took. */
+static unsigned int check_in_steps(struct fixture *f, bool change)
+{
+	struct stop stop = { 0 };
+	unsigned int steps = 0;
+	int result;
+
+	do {
+		result = check_step(f, &stop);
+		assert_true(result == 0 || result == -ECANCELED);
+		reopen(f);
+		if (change)
+			assert_int_equal(kv_set(f->kv, S("change"),
+						slice_of(&steps, sizeof(steps)),
+						NULL),
+					 0);
+		assert_true(++steps < 1000);
+	} while (result);
+	kv_check_position_release(&stop.position);
+	return steps;
+}
+
+static void a_check_goes_on_where_it_was_stopped(void **state)
+{
+	struct fixture *f = *state;
+
+	fill_some_segments(f, 3000);
+	/* A run, three segments or so, and of the index a MiB at a time. */
+	assert_in_range(check_in_steps(f, false), 6, 20);
+}
+
+static void a_check_that_goes_on_later_has_nothing_against_changes(void **state)
+{
+	struct fixture *f = *state;
+
+	fill_some_segments(f, 3000);
+	check_in_steps(f, true);
+	assert_int_equal(kv_check(f->kv, NULL, NULL, NULL), 0);
+}
+
+static void
+a_key_lost_while_a_check_was_stopped_is_missed_in_its_count(void **state)
+{
+	struct fixture *f = *state;
+	struct stop stop = { 0 };
+
+	fill_some_segments(f, 3000);
+	while (!stop.position.key_count)
+		assert_int_equal(check_step(f, &stop), -ECANCELED);
+	/* As if one that was counted had been none. */
+	stop.position.key_count++;
+	assert_int_equal(kv_check_from(f->kv, &stop.position, NULL, NULL, NULL),
+			 1);
+	kv_check_position_release(&stop.position);
+}
+
+static void a_note_is_kept_until_it_is_removed_or_damaged(void **state)
+{
+	struct fixture *f = *state;
+	struct buf got = { 0 };
+	char *path;
+
+	assert_int_equal(kv_note_load(f->kv, KV_NOTE_CHECK, &got), 1);
+	assert_int_equal(kv_note_remove(f->kv, KV_NOTE_CHECK), 0);
+	assert_int_equal(kv_note_store(f->kv, KV_NOTE_CHECK, S("here")), 0);
+	reopen(f);
+	assert_int_equal(kv_note_load(f->kv, KV_NOTE_CHECK, &got), 0);
+	assert_true(slice_equal(buf_slice(&got), S("here")));
+	assert_int_equal(kv_note_load(f->kv, KV_NOTE_SCRUB, &got), 1);
+	assert_true(asprintf(&path, "%s/CHECK", f->path) > 0);
+	assert_int_equal(truncate(path, 5), 0);
+	assert_int_equal(kv_note_load(f->kv, KV_NOTE_CHECK, &got), 1);
+	assert_int_equal(kv_note_remove(f->kv, KV_NOTE_CHECK), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	free(path);
+	buf_release(&got);
+}
+
 static void a_second_opener_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -545,6 +654,10 @@ int main(void)
 		T(compaction_gives_space_back),
 		T(a_merge_of_the_newer_runs_keeps_what_they_delete),
 		T(a_record_that_compaction_moved_keeps_its_age),
+		T(a_check_goes_on_where_it_was_stopped),
+		T(a_check_that_goes_on_later_has_nothing_against_changes),
+		T(a_key_lost_while_a_check_was_stopped_is_missed_in_its_count),
+		T(a_note_is_kept_until_it_is_removed_or_damaged),
 		T(a_second_opener_is_refused),
 		T(a_foreign_directory_is_refused_and_left_alone),
 		T(a_store_that_is_absent_is_not_made_unasked),
