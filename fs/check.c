@@ -165,22 +165,39 @@ static int store_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	struct check *check = ctx;
 
+	check_keep(check, done);
 	check->base_bytes = total;
 	if (!check->progress)
 		return 0;
 	return check->progress(check->ctx, done, total + check->live_bytes);
 }
 
-static int check_run(struct check *check)
+/* The engine's check, with the paths of what it finds. */
+static int bytes_check(struct check *check)
 {
-	struct kv_stats stats;
+	int error = kv_check_from(check->fs->kv, &check->state.position,
+				  store_problem, store_progress, check);
+
+	return error < 0 ? error : report_flush(check);
+}
+
+/* Sums over some inodes say nothing when others have changed since. */
+static void references_begin(struct check *check)
+{
+	struct check_references *references = &check->state.references;
+
+	if (!references->lsn || references->lsn != check->pin_lsn)
+		*references = (struct check_references){
+			.lsn = check->pin_lsn,
+		};
+	check->done_bytes = references->done_bytes;
+}
+
+static int references_check(struct check *check)
+{
 	int error;
 
-	kv_stats(check->fs->kv, &stats);
-	check->live_bytes = stats.live_bytes;
-	error = kv_check(check->fs->kv, store_problem, store_progress, check);
-	if (error < 0)
-		return error;
+	references_begin(check);
 	error = check_inodes(check);
 	if (!error)
 		error = check_links(check);
@@ -189,57 +206,97 @@ static int check_run(struct check *check)
 	return error;
 }
 
-/* A check by `run`. 0 sound, 1 when a problem was reported, -errno. */
-static int check_with(struct fs *fs, fs_problem_fn *fn,
-		      kv_progress_fn *progress, void *ctx,
-		      int (*run)(struct check *check))
+static int whole_check(struct check *check)
+{
+	struct kv_stats stats;
+	int error;
+
+	kv_stats(check->fs->kv, &stats);
+	check->live_bytes = stats.live_bytes;
+	check->base_bytes = stats.disk_bytes + stats.live_bytes;
+	if (!check->state.verified) {
+		error = bytes_check(check);
+		if (error)
+			return error;
+		check->state.verified = true;
+		kv_check_position_release(&check->state.position);
+		check_keep(check, check->base_bytes);
+	}
+	return references_check(check);
+}
+
+static int pinned_check(struct check *check)
+{
+	uint64_t lsn = kv_last_lsn(check->fs->kv);
+	int error = kv_pin(check->fs->kv, &check->pin);
+
+	if (error)
+		return error;
+	/* With changes meanwhile it is not known of which moment the pin is. */
+	check->pin_lsn = kv_last_lsn(check->fs->kv) == lsn ? lsn : 0;
+	error = whole_check(check);
+	kv_unpin(check->pin);
+	return error;
+}
+
+/* The state to begin with, and what those before have found. */
+static int state_begin(struct check *check, bool resume)
+{
+	struct fs_problem before = { .kind = FS_PROBLEM_STORE };
+	char what[CHECK_WHAT_MAX];
+	struct kv_stats stats;
+	int error = 0;
+
+	if (resume)
+		error = check_take_up(check);
+	else if (check->keeps)
+		(void)kv_note_remove(check->fs->kv, check->note);
+	if (error)
+		return error;
+	kv_stats(check->fs->kv, &stats);
+	memcpy(check->state.uuid, stats.uuid, sizeof(stats.uuid));
+	if (check->problem_count) {
+		snprintf(what, sizeof(what),
+			 "%llu problems were found before it was interrupted",
+			 (unsigned long long)check->problem_count);
+		before.what = what;
+		check->fn(check->ctx, &before);
+	}
+	return 0;
+}
+
+int fs_check_as(struct fs *fs, const struct fs_check_how *how,
+		fs_problem_fn *fn, kv_progress_fn *progress, void *ctx)
 {
 	struct check check = {
 		.fs = fs,
 		.fn = fn,
 		.progress = progress,
 		.ctx = ctx,
+		.keeps = how->keep,
+		.note = how->bytes_only ? KV_NOTE_SCRUB : KV_NOTE_CHECK,
 	};
 	int error;
 
 	check.pending = malloc(CHECK_PENDING_MAX * sizeof(*check.pending));
 	if (!check.pending)
 		return -ENOMEM;
-	error = run(&check);
+	error = state_begin(&check, how->resume);
+	/* A scrub needs no pin of its own: paths are those of the end. */
+	if (!error)
+		error = how->bytes_only ? bytes_check(&check) :
+					  pinned_check(&check);
+	check_keep_end(&check, error == 0);
 	free(check.pending);
 	if (error)
 		return store_error(error);
-	return check.problems;
-}
-
-static int pinned_run(struct check *check)
-{
-	int error = kv_pin(check->fs->kv, &check->pin);
-
-	if (error)
-		return error;
-	error = check_run(check);
-	kv_unpin(check->pin);
-	return error;
+	return check.problem_count > 0;
 }
 
 int fs_check(struct fs *fs, fs_problem_fn *fn, kv_progress_fn *progress,
 	     void *ctx)
 {
-	return check_with(fs, fn, progress, ctx, pinned_run);
-}
+	const struct fs_check_how how = { 0 };
 
-/* No pin of its own: paths are those of the end. */
-static int scrub_run(struct check *check)
-{
-	int error = kv_check(check->fs->kv, store_problem,
-			     check->progress ? store_progress : NULL, check);
-
-	return error < 0 ? error : report_flush(check);
-}
-
-int fs_scrub(struct fs *fs, fs_problem_fn *fn, kv_progress_fn *progress,
-	     void *ctx)
-{
-	return check_with(fs, fn, progress, ctx, scrub_run);
+	return fs_check_as(fs, &how, fn, progress, ctx);
 }

@@ -163,7 +163,8 @@ static int inode_end(struct check *check)
 
 	if (!current->known)
 		return 0;
-	check->links_counted += links_expected(inode) * link_hash(inode->ino);
+	check->state.references.links_counted +=
+		links_expected(inode) * link_hash(inode->ino);
 	error = listed_check(check, inode);
 	/* An orphan may be half deleted. */
 	if (error || inode->nlink == 0)
@@ -311,7 +312,7 @@ static int name_count(struct check *check, uint64_t ino)
 	int error = check_load(check, ino, &child);
 
 	if (!error)
-		check->names_found += link_hash(ino);
+		check->state.references.names_found += link_hash(ino);
 	return error < 0 && !check_is_damage(error) ? error : 0;
 }
 
@@ -401,7 +402,7 @@ static int child_check(struct check *check, const struct key_parts *parts,
 		return report_name(check, FS_PROBLEM_DANGLING, parts->ino,
 				   parts->name, dentry->ino,
 				   "it leads to an inode that does not exist");
-	check->names_found += link_hash(dentry->ino);
+	check->state.references.names_found += link_hash(dentry->ino);
 	if (type_of_mode(child.mode) != dentry->type)
 		return report_name(check, FS_PROBLEM_STRUCTURE, parts->ino,
 				   parts->name, dentry->ino,
@@ -487,6 +488,16 @@ static int inode_key_check(struct check *check, const struct key_parts *parts)
 	return 0;
 }
 
+/* Everything before this inode has been compared. */
+static void inode_begin(struct check *check, uint64_t ino)
+{
+	struct check_references *references = &check->state.references;
+
+	references->ino = ino;
+	references->done_bytes = check->done_bytes;
+	check_keep(check, check->base_bytes + check->done_bytes);
+}
+
 static int key_check(void *ctx, const struct kv_entry *entry)
 {
 	struct check *check = ctx;
@@ -511,15 +522,22 @@ static int key_check(void *ctx, const struct kv_entry *entry)
 		check->current.ino = parts.ino;
 		if (error)
 			return error;
+		inode_begin(check, parts.ino);
 	}
 	return inode_key_check(check, &parts);
 }
 
 int check_inodes(struct check *check)
 {
+	struct kv_range range = { 0 };
+	struct schema_key from;
 	struct inode root;
 	int error;
 
+	if (check->state.references.ino) {
+		inode_key_encode(&from, check->state.references.ino);
+		range.from = key_slice(&from);
+	}
 	error = super_check(check);
 	if (!error)
 		error = check_load(check, FS_ROOT_INO, &root);
@@ -530,6 +548,7 @@ int check_inodes(struct check *check)
 	if (check_is_damage(error))
 		error = 0;
 	if (!error)
-		error = check_list(check, key_check, check);
+		error = kv_list(check->fs->kv, check->pin, &range, 0, key_check,
+				check);
 	return error ? error : inode_end(check);
 }

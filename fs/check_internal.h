@@ -10,9 +10,12 @@
  *	check_inode.c   one pass over all keys, an inode at a time
  *	check_links.c   whether link counts and names agree, over all inodes
  *	check_report.c  problems, and the paths they are reported with
+ *	check_keep.c    how far it has come, kept beside the store
+ *	check_format.c  ... as bytes
  */
 
 #include "engine/kv.h"
+#include "fs/check_format.h"
 #include "fs/fs_internal.h"
 
 #define CHECK_WHAT_MAX 160u
@@ -49,14 +52,19 @@ struct check {
 	fs_problem_fn *fn;
 	kv_progress_fn *progress;
 	void *ctx;
-	bool problems;
+	uint64_t problem_count; /* those that are pending not counted */
+
+	/* How far it has come; references' sums: of check_links.c. */
+	struct check_state state;
+	uint64_t pin_lsn; /* of what the pass over references sees; 0: unknown */
+	/* Is it kept, to be gone on with? check_keep.c. */
+	bool keeps;
+	enum kv_note note;
+	struct buf kept;     /* the state to go on from, encoded */
+	uint64_t kept_bytes; /* done when it was stored last */
 
 	uint64_t next_ino; /* of the superblock; 0 when it is damaged */
 	struct check_inode current;
-	/* Sums over hashes of inode numbers; see check_links.c. */
-	uint64_t links_counted;
-	uint64_t names_found;
-
 	uint64_t done_bytes; /* of what is being passed over */
 	uint64_t base_bytes; /* done by the engine's check before */
 	uint64_t live_bytes;
@@ -93,6 +101,16 @@ uint64_t link_hash(uint64_t ino);
 uint64_t links_expected(const struct inode *inode);
 /* Finds the inodes whose links are wrong, when the sums differ. */
 int check_links(struct check *check);
+
+/* --- check_keep.c --- */
+
+/* Takes over what a check before this one has kept. 0 also when that is nothing,
+ * or of no use. */
+int check_take_up(struct check *check);
+/* This is a place to go on from; done_bytes, by which it is stored at times. */
+void check_keep(struct check *check, uint64_t done_bytes);
+/* At the end: stores how far it has come, or that it has come to its end. */
+void check_keep_end(struct check *check, bool complete);
 
 /* --- check_report.c --- */
 

@@ -125,7 +125,8 @@ int check_links(struct check *check)
 	struct window window = { .check = check, .begin = FS_ROOT_INO };
 	int error;
 
-	if (check->links_counted == check->names_found)
+	if (check->state.references.links_counted ==
+	    check->state.references.names_found)
 		return 0;
 	do {
 		error = window_check(&window);

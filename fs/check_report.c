@@ -24,7 +24,7 @@ void report_store(struct check *check, const char *what)
 		.what = what,
 	};
 
-	check->problems = true;
+	check->problem_count++;
 	check->fn(check->ctx, &problem);
 }
 
@@ -34,7 +34,6 @@ static int pending_new(struct check *check, enum fs_problem_kind kind,
 {
 	int error;
 
-	check->problems = true;
 	if (check->pending_count == CHECK_PENDING_MAX) {
 		error = report_flush(check);
 		if (error)
@@ -255,6 +254,7 @@ static int emit(struct check *check, const struct check_problem *pending)
 	}
 	if (!error)
 		problem.path = (const char *)path.data;
+	check->problem_count++;
 	check->fn(check->ctx, &problem);
 	buf_release(&path);
 	return 0;

@@ -313,7 +313,25 @@ typedef void fs_problem_fn(void *ctx, const struct fs_problem *problem);
  * problem was reported. Memory is bounded: no set of all inodes is held. */
 int fs_check(struct fs *fs, fs_problem_fn *fn, kv_progress_fn *progress,
 	     void *ctx);
-/* Verifies the bytes of the store (kv_check) and names the files that damage
- * costs, no more. 0 sound, 1 when a problem was reported. */
-int fs_scrub(struct fs *fs, fs_problem_fn *fn, kv_progress_fn *progress,
-	     void *ctx);
+
+struct fs_check_how {
+	/* A scrub: the bytes of the store, and the files that damage costs, but
+	 * not how things refer to each other. */
+	bool bytes_only;
+	/* Keep how far it has come, now and then, and when it ends before its
+	 * end (-ECANCELED); until one comes to its end. Of checks and scrubs,
+	 * one each is kept, beside the store. */
+	bool keep;
+	/* Go on where the last one that was kept has stopped. */
+	bool resume;
+};
+
+/*
+ * A check as described. One that is resumed finds what a whole one would, but
+ * for what was written where the one before had been (see kv_check_from): bytes
+ * are read once by one of them or the other; references are compared from the
+ * beginning if anything was changed in between. What was found before is told
+ * as a number.
+ */
+int fs_check_as(struct fs *fs, const struct fs_check_how *how,
+		fs_problem_fn *fn, kv_progress_fn *progress, void *ctx);

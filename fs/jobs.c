@@ -165,7 +165,7 @@ static int job_run(struct jobs *jobs, uint32_t kind)
 	case KVFS_JOB_COMPACT:
 		return kv_compact(fs_kv(jobs->fs), on_progress, jobs);
 	case KVFS_JOB_SCRUB:
-		return fs_scrub(jobs->fs, on_problem, on_progress, jobs);
+		return fs_check_as(jobs->fs, &(struct fs_check_how){ .bytes_only = true }, on_problem, on_progress, jobs);
 	default:
 		return fs_check(jobs->fs, on_problem, on_progress, jobs);
 	}

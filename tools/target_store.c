@@ -496,7 +496,7 @@ static int store_scrub(struct target *target, uint64_t rate, fs_problem_fn *fn,
 		       kv_progress_fn *progress, void *ctx)
 {
 	(void)rate;
-	return fs_scrub(fs_of(target), fn, progress, ctx);
+	return fs_check_as(fs_of(target), &(struct fs_check_how){ .bytes_only = true }, fn, progress, ctx);
 }
 
 static int store_check(struct target *target, fs_problem_fn *fn,

@@ -478,6 +478,166 @@ static void an_entry_damaged_by_cookie_is_read_by_name(void **state)
 	assert_int_equal(check(*state)->count, 1);
 }
 
+/* --- going on with a check that was stopped --- */
+
+struct part {
+	struct findings *found;
+	unsigned int calls_left;
+	uint64_t first_done;
+	bool called;
+};
+
+static void part_note(void *ctx, const struct fs_problem *problem)
+{
+	struct part *part = ctx;
+
+	note(part->found, problem);
+}
+
+static int part_stop(void *ctx, uint64_t done, uint64_t total)
+{
+	struct part *part = ctx;
+
+	assert_true(done <= total);
+	if (!part->called)
+		part->first_done = done;
+	part->called = true;
+	return part->calls_left-- == 1;
+}
+
+/* A check of at most so many words; 0: to its end. */
+static int check_part(struct fs_fixture *f, unsigned int calls, bool resume,
+		      struct part *part, struct findings *found)
+{
+	const struct fs_check_how how = { .keep = true, .resume = resume };
+
+	*part = (struct part){ .found = found, .calls_left = calls };
+	return fs_check_as(f->fs, &how, part_note, part_stop, part);
+}
+
+static bool has_note(struct fs_fixture *f)
+{
+	struct buf bytes = { 0 };
+	int result = kv_note_load(fs_kv(f->fs), KV_NOTE_CHECK, &bytes);
+
+	buf_release(&bytes);
+	return result == 0;
+}
+
+static bool has_found(const struct findings *found, const char *path)
+{
+	for (size_t i = 0; i < found->count; i++)
+		if (strcmp(found->list[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+/* How many words a whole check says. */
+static unsigned int check_words(struct fs_fixture *f)
+{
+	static struct findings found;
+	struct part part;
+
+	found.count = 0;
+	assert_true(check_part(f, 0, false, &part, &found) >= 0);
+	assert_false(has_note(f));
+	return UINT32_MAX - part.calls_left + 1;
+}
+
+/* Stops after each number of words, goes on in another process, and has the
+ * problems at `paths` told by one of the two, which the last one knows of. */
+static void stop_everywhere(struct fs_fixture *f, const char *const *paths,
+			    bool change)
+{
+	static struct findings found;
+	unsigned int words = check_words(f);
+	struct part part;
+
+	for (unsigned int calls = 1; calls <= words; calls++) {
+		found.count = 0;
+		assert_int_equal(check_part(f, calls, false, &part, &found),
+				 -ECANCELED);
+		if (change)
+			put(f, make_file(f, "changed"), 0, "x");
+		fs_fixture_reopen(f);
+		assert_int_equal(check_part(f, 0, true, &part, &found),
+				 *paths != NULL);
+		assert_true(!*paths || found.count > 0);
+		for (const char *const *path = paths; *path; path++)
+			assert_true(has_found(&found, *path));
+		assert_false(has_note(f));
+		if (change)
+			assert_int_equal(fs_unlink(f->fs, FS_ROOT_INO,
+						   name_of("changed"), NULL),
+					 0);
+	}
+}
+
+static void a_sound_store_is_sound_in_two_parts(void **state)
+{
+	static const char *const none[] = { NULL };
+
+	make_tree(*state);
+	stop_everywhere(*state, none, false);
+	stop_everywhere(*state, none, true);
+}
+
+static void what_is_wrong_is_found_in_two_parts(void **state)
+{
+	static const char *const paths[] = { "dir/small", "dir/x", NULL };
+	struct fs_fixture *f = *state;
+	uint64_t dir = make_dir(f, "dir");
+	uint64_t small = make_file_in(f, dir, "small");
+	uint64_t ino = make_file_in(f, dir, "x");
+	struct schema_key key;
+
+	make_tree(f);
+	put(f, small, 0, "text of a small file");
+	inode_key_encode(&key, ino);
+	delete_key(f, &key);
+	close_and_damage(f, "text of a small file", 0);
+	stop_everywhere(f, paths, false);
+}
+
+static void a_wrong_link_count_is_found_in_two_parts(void **state)
+{
+	static const char *const paths[] = { "g", NULL };
+	struct fs_fixture *f = *state;
+	uint64_t ino = make_tree(f);
+	struct buf record = { 0 };
+	struct inode inode;
+
+	load(f, ino, &inode, &record);
+	inode.nlink = 3;
+	store(f, &inode, &record);
+	stop_everywhere(f, paths, false);
+	stop_everywhere(f, paths, true);
+}
+
+static void what_was_read_is_not_read_again(void **state)
+{
+	struct fs_fixture *f = *state;
+	static struct findings found;
+	struct part part;
+	unsigned int words;
+
+	for (unsigned int i = 0; i < 40; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "f%u", i);
+		put(f, make_file(f, name), 5000, "text");
+	}
+	/* With all but the last few words said, little is left to be said. */
+	words = check_words(f);
+	assert_true(words > 100);
+	assert_int_equal(check_part(f, words - 5, false, &part, &found),
+			 -ECANCELED);
+	assert_true(has_note(f));
+	assert_int_equal(check_part(f, 0, true, &part, &found), 0);
+	assert_true(UINT32_MAX - part.calls_left + 1 < 12);
+	assert_true(part.first_done > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -497,6 +657,10 @@ int main(void)
 		FS_TEST(damaged_contents_are_named_and_give_eio),
 		FS_TEST(an_entry_damaged_by_name_is_read_by_cookie),
 		FS_TEST(an_entry_damaged_by_cookie_is_read_by_name),
+		FS_TEST(a_sound_store_is_sound_in_two_parts),
+		FS_TEST(what_is_wrong_is_found_in_two_parts),
+		FS_TEST(a_wrong_link_count_is_found_in_two_parts),
+		FS_TEST(what_was_read_is_not_read_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
