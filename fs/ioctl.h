@@ -68,10 +68,13 @@ struct kvfs_apply_result {
 	uint32_t failed; /* the change it is about; their count: none */
 };
 
+#define KVFS_SCRUB_RESUME 1u
+
 /* How a scrub is to be done. */
 struct kvfs_scrub {
-	uint64_t rate_bytes;  /* a second; 0: as fast as it can */
-	uint64_t reserved[3]; /* 0 */
+	uint64_t rate_bytes; /* a second; 0: as fast as it can */
+	uint64_t flags;      /* KVFS_SCRUB_RESUME: where the last one stopped */
+	uint64_t reserved[2]; /* 0 */
 };
 
 #define KVFS_IOC_PROTOCOL 1u
@@ -97,3 +100,5 @@ struct kvfs_scrub {
  * KVFS_IOC_CHECK, which looks at how things refer to each other, too.
  */
 #define KVFS_IOC_SCRUB _IOW('k', 0x48, struct kvfs_scrub)
+/* KVFS_IOC_CHECK, but going on where the last one stopped. */
+#define KVFS_IOC_CHECK_RESUME _IO('k', 0x58)

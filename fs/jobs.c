@@ -6,14 +6,19 @@
  * Invariants:
  *  1. `thread` is to be joined exactly while `started` is set; the next start
  *     and the end do so.
- *  2. Problems are appended by the job's thread alone and only while the state
+ *  2. A scrub is noted beside the store while it is under way, so that the next
+ *     mount goes on with it: until it has come to its end, or was cancelled by
+ *     its user. The note is changed by the job's thread alone.
+ *  3. Problems are appended by the job's thread alone and only while the state
  *     is RUNNING, under the lock, as readers come at any time.
  */
 
 #include "fs/jobs.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -33,13 +38,15 @@ struct problem {
 struct jobs {
 	struct fs *fs;
 	atomic_bool cancelled;
+	atomic_bool ending; /* ... by the end of the mount */
 
 	struct mutex lock;
 	/* guarded by lock */
 	struct kvfs_job_status status;
 	struct jobs_figures figures;
-	uint64_t rate_bytes; /* of the job; 0: no limit */
+	struct job_how how; /* of the job */
 	uint64_t started_ns;
+	uint64_t from_bytes; /* done before it went on; UINT64_MAX: not known */
 	struct problem *problems; /* KVFS_PROBLEM_KEPT_MAX */
 	size_t kept_count;
 	bool started;
@@ -78,6 +85,7 @@ void jobs_free(struct jobs *jobs)
 
 	if (!jobs)
 		return;
+	atomic_store(&jobs->ending, true);
 	jobs_cancel(jobs);
 	mutex_lock(&jobs->lock);
 	started = jobs->started;
@@ -125,16 +133,21 @@ static void job_pause(struct jobs *jobs, uint64_t ns)
 static int on_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	struct jobs *jobs = ctx;
-	uint64_t rate, started_ns;
+	uint64_t rate, started_ns, from;
 
 	mutex_lock(&jobs->lock);
 	jobs->status.done_bytes = done;
 	jobs->status.total_bytes = total;
-	rate = jobs->rate_bytes;
+	/* A job that goes on begins with what it had done. */
+	if (jobs->from_bytes == UINT64_MAX)
+		jobs->from_bytes = jobs->how.resume ? done : 0;
+	from = jobs->from_bytes;
+	rate = jobs->how.rate_bytes;
 	started_ns = jobs->started_ns;
 	mutex_unlock(&jobs->lock);
-	if (rate)
-		job_pause(jobs, pause_ns(done, rate, clock_ns() - started_ns));
+	if (rate && done > from)
+		job_pause(jobs,
+			  pause_ns(done - from, rate, clock_ns() - started_ns));
 	return atomic_load(&jobs->cancelled);
 }
 
@@ -159,15 +172,67 @@ static void on_problem(void *ctx, const struct fs_problem *problem)
 	free(kept.what);
 }
 
-static int job_run(struct jobs *jobs, uint32_t kind)
+/* --- a scrub under way, noted beside the store: its rate as text --- */
+
+static void scrub_note(struct jobs *jobs, uint64_t rate_bytes)
+{
+	char text[24];
+	int size = snprintf(text, sizeof(text), "%" PRIu64, rate_bytes);
+
+	(void)kv_note_store(fs_kv(jobs->fs), KV_NOTE_SCRUBBING,
+			    slice_of(text, (size_t)size));
+}
+
+/* 0, 1 when none is under way. */
+static int scrub_noted(struct jobs *jobs, uint64_t *ret_rate_bytes)
+{
+	struct buf text = { 0 };
+	int error = kv_note_load(fs_kv(jobs->fs), KV_NOTE_SCRUBBING, &text);
+
+	if (!error)
+		error = buf_append(&text, "", 1);
+	if (!error)
+		*ret_rate_bytes = strtoull((const char *)text.data, NULL, 10);
+	buf_release(&text);
+	return error;
+}
+
+static int scrub_run(struct jobs *jobs, const struct job_how *how)
+{
+	const struct fs_check_how check_how = {
+		.bytes_only = true,
+		.keep = true,
+		.resume = how->resume,
+	};
+	int result;
+
+	scrub_note(jobs, how->rate_bytes);
+	result = fs_check_as(jobs->fs, &check_how, on_problem, on_progress,
+			     jobs);
+	if (result != -ECANCELED || !atomic_load(&jobs->ending))
+		(void)kv_note_remove(fs_kv(jobs->fs), KV_NOTE_SCRUBBING);
+	return result;
+}
+
+static int check_run(struct jobs *jobs, const struct job_how *how)
+{
+	const struct fs_check_how check_how = {
+		.keep = true,
+		.resume = how->resume,
+	};
+
+	return fs_check_as(jobs->fs, &check_how, on_problem, on_progress, jobs);
+}
+
+static int job_run(struct jobs *jobs, uint32_t kind, const struct job_how *how)
 {
 	switch (kind) {
 	case KVFS_JOB_COMPACT:
 		return kv_compact(fs_kv(jobs->fs), on_progress, jobs);
 	case KVFS_JOB_SCRUB:
-		return fs_check_as(jobs->fs, &(struct fs_check_how){ .bytes_only = true }, on_problem, on_progress, jobs);
+		return scrub_run(jobs, how);
 	default:
-		return fs_check(jobs->fs, on_problem, on_progress, jobs);
+		return check_run(jobs, how);
 	}
 }
 
@@ -177,8 +242,8 @@ static void figures_count_locked(struct jobs *jobs) REQUIRES(&jobs->lock)
 	const struct kvfs_job_status *status = &jobs->status;
 	struct jobs_figures *figures = &jobs->figures;
 
-	if (status->kind == KVFS_JOB_SCRUB)
-		figures->scrub_bytes += status->done_bytes;
+	if (status->kind == KVFS_JOB_SCRUB && jobs->from_bytes != UINT64_MAX)
+		figures->scrub_bytes += status->done_bytes - jobs->from_bytes;
 	if (status->result)
 		return;
 	if (status->kind == KVFS_JOB_SCRUB) {
@@ -193,13 +258,15 @@ static void figures_count_locked(struct jobs *jobs) REQUIRES(&jobs->lock)
 static void *job_main(void *arg)
 {
 	struct jobs *jobs = arg;
+	struct job_how how;
 	uint32_t kind;
 	int result;
 
 	mutex_lock(&jobs->lock);
 	kind = jobs->status.kind;
+	how = jobs->how;
 	mutex_unlock(&jobs->lock);
-	result = job_run(jobs, kind);
+	result = job_run(jobs, kind, &how);
 
 	mutex_lock(&jobs->lock);
 	jobs->status.state = KVFS_JOB_DONE;
@@ -210,8 +277,8 @@ static void *job_main(void *arg)
 	return NULL;
 }
 
-static int start(struct jobs *jobs, enum kvfs_job_kind kind,
-		 uint64_t rate_bytes)
+int jobs_start(struct jobs *jobs, enum kvfs_job_kind kind,
+	       const struct job_how *how)
 {
 	int error = 0;
 
@@ -226,7 +293,8 @@ static int start(struct jobs *jobs, enum kvfs_job_kind kind,
 		pthread_join(jobs->thread, NULL);
 	problems_clear_locked(jobs);
 	atomic_store(&jobs->cancelled, false);
-	jobs->rate_bytes = rate_bytes;
+	jobs->how = *how;
+	jobs->from_bytes = UINT64_MAX;
 	jobs->started_ns = clock_ns();
 	jobs->status = (struct kvfs_job_status){
 		.kind = kind,
@@ -243,14 +311,12 @@ static int start(struct jobs *jobs, enum kvfs_job_kind kind,
 	return error;
 }
 
-int jobs_start(struct jobs *jobs, enum kvfs_job_kind kind)
+void jobs_resume(struct jobs *jobs)
 {
-	return start(jobs, kind, 0);
-}
+	struct job_how how = { .resume = true };
 
-int jobs_start_scrub(struct jobs *jobs, uint64_t rate_bytes)
-{
-	return start(jobs, KVFS_JOB_SCRUB, rate_bytes);
+	if (!scrub_noted(jobs, &how.rate_bytes))
+		(void)jobs_start(jobs, KVFS_JOB_SCRUB, &how);
 }
 
 void jobs_figures(struct jobs *jobs, struct jobs_figures *ret_figures)

@@ -16,10 +16,17 @@ int jobs_new(struct fs *fs, struct jobs **ret_jobs);
 /* Stops a running job, waits for it, frees. NULL is allowed. */
 void jobs_free(struct jobs *jobs);
 
+struct job_how {
+	uint64_t rate_bytes; /* a second, of a scrub; 0: no limit */
+	bool resume; /* a check or scrub: go on where the last one stopped */
+};
+
 /* 0, -EBUSY while another runs, -EAGAIN without a thread for it. */
-int jobs_start(struct jobs *jobs, enum kvfs_job_kind kind);
-/* A scrub of at most so many bytes a second; 0: no limit. */
-int jobs_start_scrub(struct jobs *jobs, uint64_t rate_bytes);
+int jobs_start(struct jobs *jobs, enum kvfs_job_kind kind,
+	       const struct job_how *how);
+/* Goes on with a scrub that the end of the last mount has ended. Not being able
+ * to is logged by nobody: another can be started. */
+void jobs_resume(struct jobs *jobs);
 
 /* What scrubs and checks have found since the mount. */
 struct jobs_figures {

@@ -165,6 +165,8 @@ static int mount_start(struct mount *mount, struct fs_options *fs_options,
 			snprintf(ret_error->text, sizeof(ret_error->text),
 				 "cannot start: %s", strerror(-error));
 	}
+	if (!error)
+		jobs_resume(mount->jobs);
 	return error;
 }
 

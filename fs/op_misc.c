@@ -141,12 +141,14 @@ static void compact_start(const struct request *request)
 
 	reply_done(request, mount->options->read_only ?
 				    -EROFS :
-				    jobs_start(mount->jobs, KVFS_JOB_COMPACT));
+				    jobs_start(mount->jobs, KVFS_JOB_COMPACT,
+					       &(struct job_how){ 0 }));
 }
 
 static void scrub_start(const struct request *request, const void *in,
 			size_t in_size)
 {
+	struct job_how how = { 0 };
 	struct kvfs_scrub scrub;
 
 	if (in_size < sizeof(scrub)) {
@@ -154,8 +156,18 @@ static void scrub_start(const struct request *request, const void *in,
 		return;
 	}
 	memcpy(&scrub, in, sizeof(scrub));
+	how.rate_bytes = scrub.rate_bytes;
+	how.resume = scrub.flags & KVFS_SCRUB_RESUME;
 	reply_done(request,
-		   jobs_start_scrub(request->mount->jobs, scrub.rate_bytes));
+		   jobs_start(request->mount->jobs, KVFS_JOB_SCRUB, &how));
+}
+
+static void check_start(const struct request *request, bool resume)
+{
+	struct job_how how = { .resume = resume };
+
+	reply_done(request,
+		   jobs_start(request->mount->jobs, KVFS_JOB_CHECK, &how));
 }
 
 void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg,
@@ -190,8 +202,8 @@ void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg,
 		compact_start(request);
 		break;
 	case KVFS_IOC_CHECK:
-		reply_done(request,
-			   jobs_start(request->mount->jobs, KVFS_JOB_CHECK));
+	case KVFS_IOC_CHECK_RESUME:
+		check_start(request, command == KVFS_IOC_CHECK_RESUME);
 		break;
 	case KVFS_IOC_SCRUB:
 		scrub_start(request, in, in_size);

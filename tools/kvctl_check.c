@@ -216,12 +216,21 @@ static int run_repair(struct invocation *inv)
 static int run_check(struct invocation *inv)
 {
 	struct check check = { .json = invocation_option(inv, "json") };
+	const struct target_check_how how = {
+		.resume = invocation_option(inv, "resume"),
+	};
 	int r;
 
+	if (invocation_option(inv, "repair") && how.resume) {
+		report_error("--repair begins at the beginning: not with "
+			     "--resume");
+		return KVCTL_CHECK_USAGE;
+	}
 	if (invocation_option(inv, "repair"))
 		return run_repair(inv);
 	progress_begin(&check.progress, "check");
-	r = target_check(inv->target, problem_print, check_progress, &check);
+	r = target_check(inv->target, &how, problem_print, check_progress,
+			 &check);
 	return check_finish(inv, &check, r);
 }
 
@@ -233,11 +242,13 @@ const struct command command_check = {
 	.details =
 	"Reads every record and follows every name, and prints a line for\n"
 	"each problem, with the path that it costs where there is one. Without\n"
-	"--repair nothing is changed. Exit status as fsck(8): 0 sound, 1 all\n"
-	"that was wrong was repaired, 4 problems are left, 8 the check could not\n"
-	"be done, 16 wrong usage.\n",
+	"--repair nothing is changed. One that was stopped is gone on with by\n"
+	"--resume. Exit status as fsck(8): 0 sound, 1 all that was wrong was\n"
+	"repaired, 4 problems are left, 8 the check could not be done, 16 wrong\n"
+	"usage.\n",
 	.options = {
 		{ "repair", 'r', NULL, "put right what can be; not mounted" },
+		{ "resume", 'R', NULL, "go on where the last one stopped" },
 		{ "json", 'j', NULL, "one JSON object for each problem" },
 	},
 	.target = COMMAND_READS,
@@ -253,15 +264,20 @@ static int run_scrub(struct invocation *inv)
 {
 	const char *rate_text = invocation_option(inv, "rate");
 	struct check check = { .json = invocation_option(inv, "json") };
-	uint64_t rate = SCRUB_RATE_DEFAULT;
+	struct target_check_how how = {
+		.bytes_only = true,
+		.resume = invocation_option(inv, "resume"),
+		.rate_bytes = SCRUB_RATE_DEFAULT,
+	};
 	int r;
 
-	if (rate_text && number_parse_size(rate_text, UINT64_MAX, &rate)) {
+	if (rate_text &&
+	    number_parse_size(rate_text, UINT64_MAX, &how.rate_bytes)) {
 		report_error("--rate: %s: not a size", rate_text);
 		return KVCTL_CHECK_USAGE;
 	}
 	progress_begin(&check.progress, "scrub");
-	r = target_scrub(inv->target, rate, problem_print, check_progress,
+	r = target_check(inv->target, &how, problem_print, check_progress,
 			 &check);
 	return check_finish(inv, &check, r);
 }
@@ -274,9 +290,11 @@ const struct command command_scrub = {
 	"Reads every record against its checksum and prints a line for each\n"
 	"problem, as check; how things refer to each other is left to check. Of\n"
 	"a mounted store the daemon does it, no faster than --rate, beside its\n"
-	"work, and tells the result in .stats and health. Exit status as check.\n",
+	"work, and tells the result in .stats and health; one that the end of a\n"
+	"mount has ended, the next mount goes on with. Exit status as check.\n",
 	.options = {
 		{ "rate", 'r', "SIZE", "bytes a second (32M); 0: no limit" },
+		{ "resume", 'R', NULL, "go on where the last one stopped" },
 		{ "json", 'j', NULL, "one JSON object for each problem" },
 	},
 	.target = COMMAND_READS,

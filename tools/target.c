@@ -461,14 +461,8 @@ int target_repair(struct target *target, fs_repair_fn *fn,
 		       -EBUSY;
 }
 
-int target_scrub(struct target *target, uint64_t rate, fs_problem_fn *fn,
-		 kv_progress_fn *progress, void *ctx)
+int target_check(struct target *target, const struct target_check_how *how,
+		 fs_problem_fn *fn, kv_progress_fn *progress, void *ctx)
 {
-	return target->ops->scrub(target, rate, fn, progress, ctx);
-}
-
-int target_check(struct target *target, fs_problem_fn *fn,
-		 kv_progress_fn *progress, void *ctx)
-{
-	return target->ops->check(target, fn, progress, ctx);
+	return target->ops->check(target, how, fn, progress, ctx);
 }

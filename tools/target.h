@@ -231,10 +231,14 @@ int target_compact(struct target *target, kv_progress_fn *progress, void *ctx);
 /* As fs_repair(). -EBUSY for a store that is mounted. */
 int target_repair(struct target *target, fs_repair_fn *fn,
 		  kv_progress_fn *progress, void *ctx);
-/* Verifies the bytes, at most `rate` a second (0: no limit). 0 sound, 1 when a
- * problem was reported. */
-int target_scrub(struct target *target, uint64_t rate, fs_problem_fn *fn,
-		 kv_progress_fn *progress, void *ctx);
-/* 0 sound, 1 when a problem was reported. */
-int target_check(struct target *target, fs_problem_fn *fn,
-		 kv_progress_fn *progress, void *ctx);
+
+struct target_check_how {
+	bool bytes_only;     /* a scrub */
+	bool resume;         /* go on where the last one of its kind stopped */
+	uint64_t rate_bytes; /* of a scrub, a second; 0: no limit */
+};
+
+/* As fs_check_as(): 0 sound, 1 when a problem was reported; what it leaves when
+ * it is stopped can be gone on with, mounted or not. */
+int target_check(struct target *target, const struct target_check_how *how,
+		 fs_problem_fn *fn, kv_progress_fn *progress, void *ctx);

@@ -64,6 +64,19 @@ static int job_run(int fd, unsigned long request, void *arg,
 	return r ? r : job_wait(fd, status->id, progress, ctx, status);
 }
 
+/* Waits for a job of this kind that is running already. -EBUSY: another kind. */
+static int job_join(int fd, enum kvfs_job_kind kind, kv_progress_fn *progress,
+		    void *ctx, struct kvfs_job_status *status)
+{
+	int r = status_load(fd, status);
+
+	if (r)
+		return r;
+	if (status->kind != (uint32_t)kind)
+		return -EBUSY;
+	return job_wait(fd, status->id, progress, ctx, status);
+}
+
 int target_job_compact(int fd, kv_progress_fn *progress, void *ctx)
 {
 	struct kvfs_job_status status;
@@ -116,26 +129,26 @@ static int problems_show(int fd, uint64_t count, fs_problem_fn *fn, void *ctx)
 	return count ? 1 : 0;
 }
 
-int target_job_scrub(int fd, uint64_t rate, fs_problem_fn *fn,
-		     kv_progress_fn *progress, void *ctx)
+int target_job_check(int fd, const struct target_check_how *how,
+		     fs_problem_fn *fn, kv_progress_fn *progress, void *ctx)
 {
-	struct kvfs_scrub scrub = { .rate_bytes = rate };
+	struct kvfs_scrub scrub = {
+		.rate_bytes = how->rate_bytes,
+		.flags = how->resume ? KVFS_SCRUB_RESUME : 0,
+	};
 	struct kvfs_job_status status = { 0 };
+	unsigned long request = how->bytes_only ? KVFS_IOC_SCRUB :
+				how->resume     ? KVFS_IOC_CHECK_RESUME :
+						  KVFS_IOC_CHECK;
 	int r;
 
-	r = job_run(fd, KVFS_IOC_SCRUB, &scrub, progress, ctx, &status);
-	if (r < 0)
-		return r;
-	return problems_show(fd, status.problem_count, fn, ctx);
-}
-
-int target_job_check(int fd, fs_problem_fn *fn, kv_progress_fn *progress,
-		     void *ctx)
-{
-	struct kvfs_job_status status = { 0 };
-	int r;
-
-	r = job_run(fd, KVFS_IOC_CHECK, NULL, progress, ctx, &status);
+	r = job_run(fd, request, how->bytes_only ? &scrub : NULL, progress, ctx,
+		    &status);
+	/* The mount may have gone on with it by itself. */
+	if (r == -EBUSY && how->resume)
+		r = job_join(fd,
+			     how->bytes_only ? KVFS_JOB_SCRUB : KVFS_JOB_CHECK,
+			     progress, ctx, &status);
 	if (r < 0)
 		return r;
 	return problems_show(fd, status.problem_count, fn, ctx);

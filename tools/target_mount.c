@@ -586,17 +586,12 @@ static int mount_compact(struct target *target, kv_progress_fn *progress,
 	return target_job_compact(mount_of(target)->root_fd, progress, ctx);
 }
 
-static int mount_scrub(struct target *target, uint64_t rate, fs_problem_fn *fn,
+static int mount_check(struct target *target,
+		       const struct target_check_how *how, fs_problem_fn *fn,
 		       kv_progress_fn *progress, void *ctx)
 {
-	return target_job_scrub(mount_of(target)->root_fd, rate, fn, progress,
+	return target_job_check(mount_of(target)->root_fd, how, fn, progress,
 				ctx);
-}
-
-static int mount_check(struct target *target, fs_problem_fn *fn,
-		       kv_progress_fn *progress, void *ctx)
-{
-	return target_job_check(mount_of(target)->root_fd, fn, progress, ctx);
 }
 
 static const struct target_ops mount_ops = {
@@ -627,7 +622,6 @@ static const struct target_ops mount_ops = {
 	.apply = mount_apply,
 	.report = mount_report,
 	.compact = mount_compact,
-	.scrub = mount_scrub,
 	.check = mount_check,
 	.is_live = true,
 	.page_budget_max_bytes = PAGE_BUDGET_MAX_BYTES,

@@ -68,10 +68,8 @@ struct target_ops {
 	/* NULL: it cannot be done this way. */
 	int (*repair)(struct target *target, fs_repair_fn *fn,
 		      kv_progress_fn *progress, void *ctx);
-	int (*scrub)(struct target *target, uint64_t rate, fs_problem_fn *fn,
-		     kv_progress_fn *progress, void *ctx);
-	int (*check)(struct target *target, fs_problem_fn *fn,
-		     kv_progress_fn *progress, void *ctx);
+	int (*check)(struct target *target, const struct target_check_how *how,
+		     fs_problem_fn *fn, kv_progress_fn *progress, void *ctx);
 
 	bool is_live;
 	/* What one page of a listing may hold at the root, and deep down. */
@@ -93,7 +91,5 @@ int target_mount_open(const char *point, enum target_access access,
 
 /* The jobs of a mount, by ioctls on `fd`, waited for. As in target.h. */
 int target_job_compact(int fd, kv_progress_fn *progress, void *ctx);
-int target_job_scrub(int fd, uint64_t rate, fs_problem_fn *fn,
-		     kv_progress_fn *progress, void *ctx);
-int target_job_check(int fd, fs_problem_fn *fn, kv_progress_fn *progress,
-		     void *ctx);
+int target_job_check(int fd, const struct target_check_how *how,
+		     fs_problem_fn *fn, kv_progress_fn *progress, void *ctx);

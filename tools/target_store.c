@@ -492,17 +492,17 @@ static int store_repair(struct target *target, fs_repair_fn *fn,
 }
 
 /* Nobody else is slowed down by it: the rate does not matter. */
-static int store_scrub(struct target *target, uint64_t rate, fs_problem_fn *fn,
+static int store_check(struct target *target,
+		       const struct target_check_how *how, fs_problem_fn *fn,
 		       kv_progress_fn *progress, void *ctx)
 {
-	(void)rate;
-	return fs_check_as(fs_of(target), &(struct fs_check_how){ .bytes_only = true }, fn, progress, ctx);
-}
+	const struct fs_check_how check_how = {
+		.bytes_only = how->bytes_only,
+		.keep = true,
+		.resume = how->resume,
+	};
 
-static int store_check(struct target *target, fs_problem_fn *fn,
-		       kv_progress_fn *progress, void *ctx)
-{
-	return fs_check(fs_of(target), fn, progress, ctx);
+	return fs_check_as(fs_of(target), &check_how, fn, progress, ctx);
 }
 
 static const struct target_ops store_ops = {
@@ -534,7 +534,6 @@ static const struct target_ops store_ops = {
 	.report = store_report,
 	.compact = store_compact,
 	.repair = store_repair,
-	.scrub = store_scrub,
 	.check = store_check,
 	.page_budget_max_bytes = PAGE_BUDGET_BYTES,
 	.page_budget_min_bytes = PAGE_BUDGET_BYTES,

@@ -25,13 +25,13 @@ _kvctl_options() {
 	load) echo '--file -f --tar -t' ;;
 	top) echo '--interval -i --count -n --once -1' ;;
 	health) echo '--quiet -q' ;;
-	scrub) echo '--rate -r --json -j' ;;
+	scrub) echo '--rate -r --resume -R --json -j' ;;
 	delete) echo '--recursive -r --null -0' ;;
 	list) echo '--prefix -p --from --after --to --limit -n --long -l
 		--json -j --directories -d --shallow -s --null -0' ;;
 	stat) echo '--json -j --null -0' ;;
 	stats) echo '--json -j' ;;
-	check | fsck) echo '--repair -r --json -j' ;;
+	check | fsck) echo '--repair -r --resume -R --json -j' ;;
 	incr) echo '--by -b' ;;
 	create) echo '--block-size -b' ;;
 	cas) echo '--absent -a' ;;
