@@ -15,6 +15,7 @@
 
 #include "engine/codec.h"
 #include "engine/crc32.h"
+#include "tests/seam/random.h"
 #include "tests/seam/scratch.h"
 
 #define FILE_MAX ((size_t)4 << 20)
@@ -35,6 +36,15 @@ uint32_t __wrap_crc32_update(uint32_t crc, const void *bytes, size_t size);
 uint32_t __wrap_crc32_update(uint32_t crc, const void *bytes, size_t size)
 {
 	return ignore_checksums ? 0 : __real_crc32_update(crc, bytes, size);
+}
+
+void fuzz_put_random_seed(const char *name, uint64_t random, size_t size)
+{
+	uint8_t bytes[1024];
+
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (uint8_t)(random_next(&random) >> 32);
+	fuzz_put_seed(name, bytes, size);
 }
 
 void fuzz_ignore_checksums(bool ignore)

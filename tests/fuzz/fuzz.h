@@ -26,6 +26,9 @@ void fuzz_make_seeds(void);
 
 void fuzz_put_seed(const char *name, const void *bytes, size_t size);
 
+/* One of `size` bytes, up to 1024, that are as good as any. */
+void fuzz_put_random_seed(const char *name, uint64_t random, size_t size);
+
 /* Takes the first byte off the input; checksums are as it says from here on. */
 struct slice fuzz_begin(const uint8_t *data, size_t size);
 void fuzz_ignore_checksums(bool ignore);
