@@ -379,7 +379,7 @@ struct kv_stats {
 	uint64_t compaction_freed_bytes;
 	int64_t compaction_time_s;
 	uint64_t reserve_bytes; /* kept back for a full disk; 0: no need yet */
-	bool space_low; /* so full that changes other than deletions fail */
+	uint64_t space_low;     /* 1: changes other than deletions fail */
 	uint64_t pin_count;
 	uint64_t value_bytes_raw;    /* set since open, before compression */
 	uint64_t value_bytes_stored; /* and after it */

@@ -55,6 +55,10 @@ static const struct figure figures[] = {
 	  "Records in the log that compaction will give back." },
 	{ "disk_bytes", FIGURE_GAUGE, true, FIELD(kv.disk_bytes),
 	  "All files of the store." },
+	{ "reserve_bytes", FIGURE_GAUGE, true, FIELD(kv.reserve_bytes),
+	  "Kept for getting out of a full disk; 0: no need yet." },
+	{ "space_low", FIGURE_GAUGE, true, FIELD(kv.space_low),
+	  "1: the disk is so full that only deletions are taken." },
 	{ "segments", FIGURE_GAUGE, true, FIELD(kv.segment_count),
 	  "Files of the log." },
 	{ "oldest_segment", FIGURE_GAUGE, true, FIELD(kv.oldest_segment_id),
@@ -124,6 +128,8 @@ static const struct figure figures[] = {
 	  FIELD(kv.recovery_record_count), "Records replayed at open." },
 	{ "recovery_cut_bytes", FIGURE_GAUGE, false,
 	  FIELD(kv.recovery_cut_bytes), "Torn tail cut off at open." },
+	{ "recovery_lost", FIGURE_GAUGE, true, FIELD(kv.recovery_lost_count),
+	  "Changes lost to damage of the log, found at open." },
 	{ "scrubs", FIGURE_COUNTER, true, FIELD(scrub_count),
 	  "Verifications of all bytes since the mount." },
 	{ "scrub_bytes", FIGURE_COUNTER, false, FIELD(scrub_bytes),
@@ -182,7 +188,8 @@ static const char *health_name(const struct stats_report *report)
 		return "failed";
 	if (report->kv.damaged_read_count || report->io_error_count ||
 	    report->scrub_problem_count || report->check_problem_count ||
-	    report->kv.recovery == KV_RECOVERY_DAMAGED)
+	    report->kv.recovery == KV_RECOVERY_DAMAGED ||
+	    report->kv.recovery_lost_count)
 		return "damaged";
 	return "ok";
 }
@@ -198,6 +205,11 @@ int stats_render_health(const struct stats_report *report, struct buf *ret_text)
 			 strerror(abs(report->kv.failed)));
 	if (report->kv.recovery == KV_RECOVERY_DAMAGED)
 		text_add(&text, "damage was found when the store was opened\n");
+	if (report->kv.recovery_lost_count)
+		text_add(&text,
+			 "%" PRIu64 " changes were lost to it, the newest "
+			 "before a crash\n",
+			 report->kv.recovery_lost_count);
 	if (report->kv.damaged_read_count)
 		text_add(&text, "%" PRIu64 " reads of damaged records\n",
 			 report->kv.damaged_read_count);
@@ -212,6 +224,8 @@ int stats_render_health(const struct stats_report *report, struct buf *ret_text)
 	if (report->io_error_count)
 		text_add(&text, "%" PRIu64 " requests answered with EIO\n",
 			 report->io_error_count);
+	if (report->kv.space_low)
+		text_add(&text, "the disk is full: only deletions are taken\n");
 	return text.error;
 }
 

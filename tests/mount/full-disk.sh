@@ -83,6 +83,17 @@ for line in sorted(set(open(record))):
 print(count)
 PYTHON
 
+# What .stats says of the reserve is what the disk says; the daemon may be
+# changing it just now.
+check_reserve() {
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		kept=$(stat -c %s "$store/RESERVE" 2>/dev/null || echo 0)
+		[ "$(stat_of reserve_bytes)" != "$kept" ] || return 0
+		sleep 1
+	done
+	fail "reserve_bytes $(stat_of reserve_bytes), but $kept are kept"
+}
+
 writers="a b c d"
 
 fill() {
@@ -128,6 +139,7 @@ rounds() {
 	verify
 	refused "No space left" dd if=/dev/zero of="$mnt/big" bs=1M count=256
 	rm -f "$mnt/big"
+	check_reserve
 	restart "$@"
 	verify
 	first=$filled
@@ -151,6 +163,8 @@ rounds() {
 	"$KVCTL" compact "$mnt" >/dev/null || fail "$where: compaction"
 	dd if=/dev/zero of="$mnt/again" bs=1M count=4 2>/dev/null ||
 		fail "$where: writing into an emptied store"
+	is "$(stat_of space_low)" 0 "$where: space_low"
+	check_reserve
 	stop
 }
 

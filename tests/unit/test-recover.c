@@ -217,6 +217,7 @@ static void a_damaged_value_below_a_sync_costs_its_key_alone(void **state)
 	damage(f, S("damaged value"), 0);
 	open_image(f);
 	assert_int_equal(f->stats.recovery, KV_RECOVERY_DAMAGED);
+	assert_int_equal(f->stats.recovery_lost_count, 1);
 	assert_int_equal(get(f, S("a")), 0);
 	assert_int_equal(get(f, S("b")), -EBADMSG);
 	assert_int_equal(get(f, S("c")), 0);
@@ -239,6 +240,7 @@ static void a_damaged_head_below_a_sync_costs_that_record_alone(void **state)
 	damage(f, S("second-key"), 2);
 	open_image(f);
 	assert_int_equal(f->stats.recovery, KV_RECOVERY_DAMAGED);
+	assert_int_equal(f->stats.recovery_lost_count, 1);
 	assert_int_equal(get(f, S("first-key")), 0);
 	assert_int_equal(get(f, S("second-key")), 1);
 	assert_int_equal(get(f, S("third-key")), 0);

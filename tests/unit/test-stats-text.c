@@ -154,7 +154,7 @@ static void stats_fit_one_screen(void **state)
 	(void)state;
 	for (unsigned int op = 0; op < OP_COUNT; op++)
 		opstats_record(&counters, (enum op)op, 1000, 0);
-	assert_in_range(line_count(rendered(stats_render_text)), 20, 54);
+	assert_in_range(line_count(rendered(stats_render_text)), 20, 56);
 }
 
 static void the_most_frequent_requests_are_shown(void **state)
@@ -190,6 +190,43 @@ static void health_has_its_reasons(void **state)
 			    "failed\nread-only since writing to the disk "
 			    "failed: Input/output error\n3 reads of damaged "
 			    "records\n");
+}
+
+static void what_recovery_lost_is_damage_and_a_full_disk_is_not(void **state)
+{
+	(void)state;
+	report.kv.space_low = 1;
+	assert_string_equal(rendered(stats_render_health),
+			    "ok\nthe disk is full: only deletions are taken\n");
+	report.kv.space_low = 0;
+	report.kv.recovery = KV_RECOVERY_DAMAGED;
+	report.kv.recovery_lost_count = 7;
+	assert_string_equal(
+		rendered(stats_render_health),
+		"damaged\ndamage was found when the store was opened\n"
+		"7 changes were lost to it, the newest before a crash\n");
+}
+
+static void reserve_and_losses_are_figures(void **state)
+{
+	const char *page;
+
+	(void)state;
+	report.kv.reserve_bytes = 8192;
+	report.kv.space_low = 1;
+	report.kv.recovery_lost_count = 7;
+	page = rendered(stats_render_text);
+	assert_true(has_line(page, "reserve_bytes 8192"));
+	assert_true(has_line(page, "space_low 1"));
+	assert_true(has_line(page, "recovery_lost 7"));
+	page = rendered(stats_render_metrics);
+	assert_true(has_line(page, "kvfs_reserve_bytes 8192"));
+	assert_true(has_line(page, "kvfs_space_low 1"));
+	assert_true(has_line(page, "kvfs_recovery_lost 7"));
+	page = rendered(stats_render_json);
+	assert_non_null(strstr(page, "\"reserve_bytes\": 8192,"));
+	assert_non_null(strstr(page, "\"space_low\": 1,"));
+	assert_non_null(strstr(page, "\"recovery_lost\": 7,"));
 }
 
 static void json_escapes_what_json_must(void **state)
@@ -313,6 +350,8 @@ int main(void)
 		RULE(the_most_frequent_requests_are_shown),
 		RULE(requests_that_never_came_are_not_shown),
 		RULE(health_has_its_reasons),
+		RULE(what_recovery_lost_is_damage_and_a_full_disk_is_not),
+		RULE(reserve_and_losses_are_figures),
 		RULE(json_escapes_what_json_must),
 		RULE(json_is_balanced),
 		RULE(metrics_tell_help_and_type_of_each_name),
