@@ -257,6 +257,7 @@ static void *work(void *ctx)
 
 static void *keep_house(void *ctx)
 {
+	const struct fs_check_how scrub = { .bytes_only = true };
 	struct world *w = ctx;
 	struct kv_stats stats;
 	int error;
@@ -267,7 +268,8 @@ static void *keep_house(void *ctx)
 		expect(w, error == 0, "compaction", error);
 		error = fs_check(w->f->fs, problem_print, NULL, NULL);
 		expect(w, error == 0, "check", error);
-		error = fs_scrub(w->f->fs, problem_print, NULL, NULL);
+		error = fs_check_as(w->f->fs, &scrub, problem_print, NULL,
+				    NULL);
 		expect(w, error == 0, "scrub", error);
 	}
 	return NULL;
