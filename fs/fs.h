@@ -255,7 +255,8 @@ struct fs_statfs {
 	uint64_t total_bytes;
 	uint64_t free_bytes;
 	uint64_t used_bytes;
-	uint64_t file_count; /* inodes in use */
+	uint64_t preallocated_bytes; /* of them, promised and not written */
+	uint64_t file_count;         /* inodes in use */
 	uint32_t block_size_bytes;
 };
 

@@ -114,6 +114,7 @@ int fs_statfs(struct fs *fs, struct fs_statfs *ret)
 		return error;
 	promised = promised_bytes(fs, &stats);
 	space.used_bytes = stored_bytes(&stats) + promised;
+	space.preallocated_bytes = promised;
 	space.free_bytes = left_of(space.free_bytes, promised);
 	space.total_bytes = space.used_bytes + space.free_bytes;
 	if (fs->size_limit_bytes && fs->size_limit_bytes < space.total_bytes) {
