@@ -14,7 +14,7 @@ for i in 1 2 3 4 5; do
 	unmount
 	start
 	is "$(ls "$mnt/$i")" "$(printf '%s\n' a b c d e f g h)" "names"
-	rm -r "$mnt/$i"
+	rm -r "${mnt:?}/$i"
 	unmount
 	is "$("$KVCTL" set "$store" "key$i" value 2>&1)" "" "set"
 	is "$("$KVCTL" get "$store" "key$i")" value "get"
