@@ -63,29 +63,60 @@ static int snapshot_take(struct kv *kv, struct manifest *ret_manifest)
 	return 0;
 }
 
-/* Cold segments are no part of the log's order; they are synced here. */
-static int sync_cold(struct kv *kv)
+struct cold {
+	struct segment *segment;
+	bool complete; /* sealed */
+};
+
+/* Cold segments that may have something to be synced, with references. */
+static int cold_collect(struct kv *kv, struct cold **ret_cold,
+			size_t *ret_count)
 {
-	struct segment **cold;
+	struct cold *cold;
 	size_t count = 0;
-	int error = 0;
 
 	mutex_lock(&kv->write_lock);
-	cold = calloc(kv->segment_count + 1, sizeof(struct segment *));
+	cold = calloc(kv->segment_count + 1, sizeof(*cold));
 	for (size_t i = 0; cold && i < kv->segment_count; i++) {
 		struct segment *segment = kv->segments[i];
 
-		if (segment->header.kind == SEGMENT_COLD && !segment->synced &&
-		    segment->fd >= 0)
-			cold[count++] = segment_ref(segment);
+		if (segment->header.kind == SEGMENT_COLD && segment->fd >= 0)
+			cold[count++] = (struct cold){ segment_ref(segment),
+						       segment->sealed };
 	}
 	mutex_unlock(&kv->write_lock);
 	if (!cold)
 		return -ENOMEM;
+	*ret_cold = cold;
+	*ret_count = count;
+	return 0;
+}
+
+/* It was complete when it was synced: it is not written to again. */
+static void cold_close(struct kv *kv, struct segment *segment)
+{
+	mutex_lock(&kv->write_lock);
+	segment->synced = true;
+	io_close(kv->io, segment->fd);
+	segment->fd = -1;
+	mutex_unlock(&kv->write_lock);
+}
+
+/* Cold segments are no part of the log's order; they are synced here. */
+static int sync_cold(struct kv *kv)
+{
+	struct cold *cold;
+	size_t count;
+	int error = cold_collect(kv, &cold, &count);
+
+	if (error)
+		return error;
 	for (size_t i = 0; i < count; i++) {
 		if (!error)
-			error = io_sync_data(kv->io, cold[i]->fd);
-		segment_unref(cold[i]);
+			error = io_sync_data(kv->io, cold[i].segment->fd);
+		if (!error && cold[i].complete)
+			cold_close(kv, cold[i].segment);
+		segment_unref(cold[i].segment);
 	}
 	free(cold);
 	if (error)

@@ -386,6 +386,16 @@ int64_t fault_io_open_count(struct fault_io *f)
 	return count;
 }
 
+int64_t fault_io_descriptor_count(struct fault_io *f)
+{
+	int64_t count;
+
+	mutex_lock(&f->lock);
+	count = f->open_count;
+	mutex_unlock(&f->lock);
+	return count;
+}
+
 bool fault_io_lost_sync(struct fault_io *f)
 {
 	bool lost;

@@ -109,8 +109,10 @@ void fault_io_release(struct fault_io *f);
 /* Replaces the fault, counting from the next call on. NULL disarms. */
 void fault_io_arm(struct fault_io *f, const struct fault *fault);
 
-/* Descriptors and mappings that were opened and not given back. */
+/* Descriptors and mappings that were opened and not given back; descriptors
+ * alone. */
 int64_t fault_io_open_count(struct fault_io *f);
+int64_t fault_io_descriptor_count(struct fault_io *f);
 /* Whether a sync that covers the log failed since arming. */
 bool fault_io_lost_sync(struct fault_io *f);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Moving records to cold segments: what is counted when the writing fails. */
+/* Moving records to cold segments: what is counted when the writing fails, and
+ * what is left open. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -123,11 +124,44 @@ static void what_was_not_copied_is_not_counted(void **state)
 	assert_int_equal(kv_exists(f->kv, NULL, S("key")), 1);
 }
 
+/* The directory, the lock, and the segment that is written to. */
+#define DESCRIPTORS_MAX 3
+
+static void set_large(struct fixture *f, unsigned int i)
+{
+	static const uint8_t value[60000] = { 1 };
+	char key[16];
+
+	snprintf(key, sizeof(key), "key%u", i);
+	assert_int_equal(kv_set(f->kv, slice_of(key, strlen(key)),
+				slice_of(value, sizeof(value)), NULL),
+			 0);
+}
+
+static void segments_that_are_not_written_to_have_no_descriptor(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned int i = 0; i < 120; i++)
+		set_large(f, i);
+	/* Each segment is half dead, and the other half moves. */
+	for (unsigned int i = 0; i < 120; i += 2)
+		set_large(f, i);
+	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
+	assert_true(stats_of(f).segment_count > 6);
+	assert_in_range(fault_io_descriptor_count(&f->fault), 2,
+			DESCRIPTORS_MAX);
+	assert_int_equal(kv_exists(f->kv, NULL, S("key7")), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			what_was_not_copied_is_not_counted, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			segments_that_are_not_written_to_have_no_descriptor,
+			setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
