@@ -370,7 +370,8 @@ unsigned int tree_least(const struct tree_history *history, size_t position)
 
 unsigned int tree_most(const struct tree_history *history, size_t position)
 {
-	unsigned int last = 0;
+	/* What changes nothing may be synced at the position it began at. */
+	unsigned int last = tree_least(history, position);
 
 	while (last < history->step_count &&
 	       history->steps[last + 1].began < position)
