@@ -21,10 +21,18 @@
 #include <string.h>
 
 #include "fs/fs_internal.h"
+#include "fs/revive.h"
 
 #define ROUNDS_MAX 8u
 /* Problems kept of one check; the next one finds the others. */
 #define KEPT_MAX 10000u
+
+/* What is repaired first, as the next depends on it. */
+enum repair_pass {
+	PASS_LOST,   /* inodes that are gone, with something left of them */
+	PASS_OTHERS, /* names, counts */
+	PASS_LINKS,  /* inodes without a name, counts of links */
+};
 
 struct kept {
 	enum fs_problem_kind kind;
@@ -114,8 +122,8 @@ static int names_count(struct fs *fs, uint64_t ino, uint64_t *ret_count)
 static int recount(struct txn *txn, uint64_t ino)
 {
 	struct inode inode, before;
+	uint64_t names, made = 0;
 	struct count count;
-	uint64_t names;
 	int error;
 
 	error = inode_load_txn(txn, ino, &inode);
@@ -125,8 +133,12 @@ static int recount(struct txn *txn, uint64_t ino)
 	error = keys_count(txn->fs, ino, inode_is_dir(&inode), &count);
 	if (error || inode.nlink == 0)
 		return error ? error : 1;
-	if (S_ISREG(inode.mode) && inode.data.size == 0)
-		inode.block_count = count.blocks;
+	if (S_ISREG(inode.mode) && inode.data.size == 0) {
+		error = fragments_support(txn, &inode, &made);
+		if (error)
+			return error;
+		inode.block_count = count.blocks + made;
+	}
 	/* Without blocks there is nothing for fragments to stand beside. */
 	if (inode.block_count == 0)
 		inode.flags &= ~(uint32_t)INODE_FRAGMENTED;
@@ -143,7 +155,7 @@ static int recount(struct txn *txn, uint64_t ino)
 		if (names)
 			inode.nlink = (uint32_t)names;
 	}
-	if (before.nlink == inode.nlink &&
+	if (made == 0 && before.nlink == inode.nlink &&
 	    before.block_count == inode.block_count &&
 	    before.prealloc_count == inode.prealloc_count &&
 	    before.xattr_names_size == inode.xattr_names_size)
@@ -387,6 +399,47 @@ static int repair_name(struct repair *repair, struct txn *txn,
 	return r;
 }
 
+/* A fragment that nobody counts goes where somebody may look at it. */
+static int fragment_save(struct repair *repair, struct txn *txn, uint64_t ino,
+			 const char **ret_done)
+{
+	struct fs *fs = repair->fs;
+	struct fs_cred cred = { 0 };
+	struct buf bytes = { 0 };
+	struct fs_attr attr;
+	struct inode inode;
+	uint64_t offset, dir;
+	char name[64];
+	int r = inode_load_txn(txn, ino, &inode);
+
+	if (r)
+		return r == -ESTALE || r == -EIO ? 1 : r;
+	r = fragment_take(txn, &inode, &offset, &bytes);
+	if (r == 0)
+		r = lost_found(fs, &dir);
+	if (r == 0) {
+		snprintf(name, sizeof(name), "#%llu-%llu",
+			 (unsigned long long)ino, (unsigned long long)offset);
+		r = fs_mknod(fs, &cred, dir, slice_of(name, strlen(name)),
+			     S_IFREG | 0600, 0, &attr);
+	}
+	if (r == 0 && bytes.size)
+		r = fs_write(fs, attr.ino, 0, bytes.data, bytes.size, 0);
+	buf_release(&bytes);
+	*ret_done = "its bytes were put into " FS_LOST_FOUND;
+	return r;
+}
+
+/* Something about an inode that is there; 1 when it is not that. */
+static int repair_inode(struct repair *repair, struct txn *txn, uint64_t ino,
+			const char **ret_done)
+{
+	int r = recount(txn, ino);
+
+	*ret_done = "its counts were corrected";
+	return r == 1 ? fragment_save(repair, txn, ino, ret_done) : r;
+}
+
 static int repair_one(struct repair *repair, struct txn *txn,
 		      const struct kept *problem, const char **ret_done)
 {
@@ -406,8 +459,9 @@ static int repair_one(struct repair *repair, struct txn *txn,
 	case FS_PROBLEM_DANGLING:
 		return repair_name(repair, txn, problem, ret_done);
 	case FS_PROBLEM_STRUCTURE:
-		*ret_done = "its counts were corrected";
-		r = problem->ino ? recount(txn, problem->ino) : 1;
+		r = problem->ino ?
+			    repair_inode(repair, txn, problem->ino, ret_done) :
+			    1;
 		if (r == 1)
 			r = repair_name(repair, txn, problem, ret_done);
 		return r;
@@ -419,8 +473,9 @@ static int repair_one(struct repair *repair, struct txn *txn,
 	return 1;
 }
 
-/* 0 repaired, 1 not, -errno. */
-static int problem_repair(struct repair *repair, const struct kept *problem)
+/* 0 repaired, 1 not, -errno. What is not is told unless another way is left. */
+static int problem_repair(struct repair *repair, const struct kept *problem,
+			  enum repair_pass pass)
 {
 	struct fs_problem shown = { .kind = problem->kind,
 				    .ino = problem->ino,
@@ -432,11 +487,16 @@ static int problem_repair(struct repair *repair, const struct kept *problem)
 
 	if (!txn)
 		return -ENOMEM;
-	r = repair_one(repair, txn, problem, &done);
+	if (pass == PASS_LOST) {
+		done = "it was made anew from what is left";
+		r = inode_revive(txn, problem->ino);
+	} else {
+		r = repair_one(repair, txn, problem, &done);
+	}
 	if (r == 0)
 		r = txn_commit(txn, KV_COMMIT_RESERVED);
 	txn_end(txn);
-	if (r >= 0)
+	if (r == 0 || (r > 0 && pass != PASS_LOST))
 		repair->fn(repair->ctx, &shown, r ? NULL : done);
 	return r;
 }
@@ -478,22 +538,27 @@ static void kept_release(struct repair *repair)
 	}
 }
 
-static bool is_about_links(const struct kept *problem)
+static bool is_of_pass(const struct kept *problem, enum repair_pass pass)
 {
-	return problem->kind == FS_PROBLEM_UNREACHABLE ||
-	       problem->kind == FS_PROBLEM_LINK_COUNT;
+	bool links = problem->kind == FS_PROBLEM_UNREACHABLE ||
+		     problem->kind == FS_PROBLEM_LINK_COUNT;
+
+	if (pass == PASS_LOST)
+		return problem->kind == FS_PROBLEM_STRUCTURE && problem->ino;
+	return links == (pass == PASS_LINKS);
 }
 
-/* Those about links, or the others. 0, or -errno; *ret_any: one was repaired. */
-static int kept_repair(struct repair *repair, bool links, bool *ret_any)
+/* 0, or -errno; *ret_any: one was repaired. */
+static int kept_repair(struct repair *repair, enum repair_pass pass,
+		       bool *ret_any)
 {
 	size_t i;
 	int r;
 
 	for (i = 0; i < repair->count; i++) {
-		if (is_about_links(&repair->kept[i]) != links)
+		if (!is_of_pass(&repair->kept[i], pass))
 			continue;
-		r = problem_repair(repair, &repair->kept[i]);
+		r = problem_repair(repair, &repair->kept[i], pass);
 		if (r < 0)
 			return r;
 		*ret_any |= r == 0;
@@ -513,10 +578,12 @@ static int round_run(struct repair *repair)
 	if (r == 1)
 		r = repair->error;
 	if (r == 0)
-		r = kept_repair(repair, false, &any);
-	/* A name that is back may be the one that was missing: look again. */
+		r = kept_repair(repair, PASS_LOST, &any);
+	/* Names may lead to what is back, and the other way round: look again. */
 	if (r == 0 && !any)
-		r = kept_repair(repair, true, &any);
+		r = kept_repair(repair, PASS_OTHERS, &any);
+	if (r == 0 && !any)
+		r = kept_repair(repair, PASS_LINKS, &any);
 	if (r == 0 && repair->count)
 		r = any ? 1 : 2;
 	kept_release(repair);

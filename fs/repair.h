@@ -5,6 +5,10 @@
  * Putting right what a check finds, where there is one right way:
  *
  *	a name that leads nowhere	goes
+ *	an inode that is gone, with blocks, entries or attributes left of it
+ *					is made anew of them
+ *	a block missing under fragments	becomes an empty one
+ *	a fragment that nobody counts	goes to /lost+found: #NUMBER-OFFSET
  *	a name with one of its two records lost or wrong	both are written anew
  *	an inode that no name leads to	gets one in /lost+found: #NUMBER
  *	counts of links, blocks, attributes	are those that were counted

@@ -193,6 +193,151 @@ static void counts_are_those_that_are_counted(void **state)
 	assert_contents(f, file, block, sizeof(block));
 }
 
+#define PAGE FRAGMENT_SIZE
+#define BLOCK (4u * PAGE)
+
+/* Another store, of larger blocks: these have fragments. */
+static int setup_blocks(void **state)
+{
+	struct fs_fixture *f;
+
+	fs_fixture_setup(state);
+	f = *state;
+	assert_int_equal(fs_close(f->fs), 0);
+	free(f->path);
+	assert_true(asprintf(&f->path, "%s/blocks", f->scratch.path) > 0);
+	f->options.block_size_bytes = BLOCK;
+	assert_int_equal(fs_open(f->path, &f->options, &f->fs), 0);
+	return 0;
+}
+
+static void lose_inode(struct fs_fixture *f, uint64_t ino)
+{
+	struct schema_key key;
+
+	inode_key_encode(&key, ino);
+	key_delete(f, &key);
+}
+
+/* Of bytes that all differ from zero; the second page is a fragment. */
+static uint64_t make_large(struct fs_fixture *f, uint64_t dir, uint8_t *bytes,
+			   size_t size)
+{
+	uint64_t ino = make_file_in(f, dir, "large");
+
+	memset(bytes, 'x', size);
+	assert_int_equal(fs_write(f->fs, ino, 0, bytes, size, 0), 0);
+	memset(bytes + PAGE, 'y', 100);
+	assert_int_equal(fs_write(f->fs, ino, PAGE, bytes + PAGE, 100, 0), 0);
+	return ino;
+}
+
+static void a_lost_inode_with_a_name_is_made_anew_under_it(void **state)
+{
+	struct fs_fixture *f = *state;
+	static uint8_t bytes[2 * BLOCK + 10];
+	uint64_t dir = make_dir(f, "d");
+	uint64_t ino = make_large(f, dir, bytes, sizeof(bytes));
+
+	lose_inode(f, ino);
+	assert_repaired(f);
+	assert_int_equal(find_in(f, dir, "large"), ino);
+	assert_contents(f, ino, bytes, sizeof(bytes));
+	assert_int_equal(attr_of(f, ino).mode, S_IFREG | 0600);
+	assert_int_equal(find(f, "lost+found"), -ENOENT);
+}
+
+static void a_lost_inode_without_a_name_is_put_into_lost_and_found(void **state)
+{
+	struct fs_fixture *f = *state;
+	static uint8_t bytes[BLOCK];
+	uint64_t ino = make_large(f, FS_ROOT_INO, bytes, sizeof(bytes));
+	struct schema_key key;
+	char name[32];
+
+	lose_inode(f, ino);
+	name_key_encode(&key, FS_ROOT_INO, name_of("large"));
+	key_delete(f, &key);
+	cookie_key_encode(&key, FS_ROOT_INO, COOKIE_FIRST);
+	key_delete(f, &key);
+	assert_repaired(f);
+	snprintf(name, sizeof(name), "#%llu", (unsigned long long)ino);
+	assert_int_equal(find_in(f, (uint64_t)find(f, "lost+found"), name),
+			 ino);
+	assert_contents(f, ino, bytes, sizeof(bytes));
+}
+
+static void a_lost_directory_is_made_anew_with_its_entries(void **state)
+{
+	struct fs_fixture *f = *state;
+	uint64_t dir = make_dir_in(f, make_dir(f, "above"), "d");
+	uint64_t below = make_file_in(f, make_dir_in(f, dir, "sub"), "below");
+	uint64_t file = make_file_in(f, dir, "file");
+
+	put(f, below, 0, "deep");
+	lose_inode(f, dir);
+	assert_repaired(f);
+	assert_int_equal(find_in(f, (uint64_t)find(f, "above"), "d"), dir);
+	assert_int_equal(find_in(f, dir, "file"), file);
+	assert_contents(f, below, "deep", 4);
+	assert_int_equal(attr_of(f, dir).nlink, 3);
+	/* It can be changed as ever. */
+	make_file_in(f, dir, "new");
+	assert_sound(f);
+}
+
+static void a_lost_root_is_made_anew(void **state)
+{
+	struct fs_fixture *f = *state;
+	uint64_t ino = make_file_in(f, make_dir(f, "d"), "f");
+
+	put(f, ino, 0, "text");
+	lose_inode(f, FS_ROOT_INO);
+	assert_repaired(f);
+	assert_contents(f, (uint64_t)find_in(f, (uint64_t)find(f, "d"), "f"),
+			"text", 4);
+}
+
+static void a_block_missing_under_a_fragment_costs_no_fragment(void **state)
+{
+	struct fs_fixture *f = *state;
+	static uint8_t bytes[2 * BLOCK];
+	uint64_t ino = make_large(f, FS_ROOT_INO, bytes, sizeof(bytes));
+	struct schema_key key;
+
+	block_key_encode(&key, ino, 0);
+	key_delete(f, &key);
+	assert_repaired(f);
+	/* But for the fragment, it reads as zeros. */
+	memset(bytes, 0, PAGE);
+	memset(bytes + 2 * PAGE, 0, BLOCK - 2 * PAGE);
+	assert_contents(f, ino, bytes, sizeof(bytes));
+}
+
+static void no_fragments(struct inode *inode)
+{
+	inode->flags &= ~(uint32_t)INODE_FRAGMENTED;
+}
+
+static void a_fragment_that_nobody_counts_goes_to_lost_and_found(void **state)
+{
+	struct fs_fixture *f = *state;
+	static uint8_t bytes[2 * BLOCK];
+	uint64_t ino = make_large(f, FS_ROOT_INO, bytes, sizeof(bytes));
+	int64_t found;
+	char name[32];
+
+	inode_change(f, ino, no_fragments);
+	assert_repaired(f);
+	snprintf(name, sizeof(name), "#%llu-%u", (unsigned long long)ino, PAGE);
+	found = find_in(f, (uint64_t)find(f, "lost+found"), name);
+	assert_true(found > 0);
+	assert_contents(f, (uint64_t)found, bytes + PAGE, PAGE);
+}
+
+#define BLOCKS_TEST(name) \
+	cmocka_unit_test_setup_teardown(name, setup_blocks, fs_fixture_teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +346,14 @@ int main(void)
 		FS_TEST(what_has_no_name_gets_one_in_lost_and_found),
 		FS_TEST(a_name_with_one_record_gets_the_other_back),
 		FS_TEST(counts_are_those_that_are_counted),
+		BLOCKS_TEST(a_lost_inode_with_a_name_is_made_anew_under_it),
+		BLOCKS_TEST(
+			a_lost_inode_without_a_name_is_put_into_lost_and_found),
+		FS_TEST(a_lost_directory_is_made_anew_with_its_entries),
+		FS_TEST(a_lost_root_is_made_anew),
+		BLOCKS_TEST(a_block_missing_under_a_fragment_costs_no_fragment),
+		BLOCKS_TEST(
+			a_fragment_that_nobody_counts_goes_to_lost_and_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
