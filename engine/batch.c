@@ -17,6 +17,7 @@ void kv_batch_release(struct kv_batch *batch)
 void kv_batch_clear(struct kv_batch *batch)
 {
 	batch->count = 0;
+	batch->compress_level = 0;
 	buf_clear(&batch->keys);
 }
 

@@ -64,11 +64,15 @@ struct commit {
 	size_t iov_count;
 	uint64_t size_bytes; /* of what is appended */
 	uint64_t last_lsn;
+	uint64_t raw_bytes;    /* of its values, before compression */
+	uint64_t stored_bytes; /* and after it */
 	enum reserve_use use;
+	int compress_level;
+	bool unsynced;  /* the caller sees to that */
 	bool desperate; /* no space was kept for it, and none can be made */
 };
 
-static int commit_compress(struct kv *kv, struct commit *commit)
+static int commit_compress(struct commit *commit)
 {
 	struct buf one = { 0 };
 	int result = 0;
@@ -78,8 +82,8 @@ static int commit_compress(struct kv *kv, struct commit *commit)
 
 		if (op->deletion || op->value.size < COMPRESS_MIN)
 			continue;
-		result = value_compress(kv->options.compress_level, op->value,
-					&one);
+		result =
+			value_compress(commit->compress_level, op->value, &one);
 		if (result)
 			continue;
 		/* The offset for now: the buffer may move while it grows. */
@@ -102,7 +106,7 @@ static int commit_compress(struct kv *kv, struct commit *commit)
 }
 
 /* Not zeroed as a whole: most of it is room that most commits do not use. */
-static void commit_init(struct commit *commit)
+static void commit_init(struct kv *kv, struct commit *commit)
 {
 	commit->ops = commit->small;
 	commit->iov = commit->small_iov;
@@ -115,7 +119,11 @@ static void commit_init(struct commit *commit)
 	commit->iov_count = 0;
 	commit->size_bytes = 0;
 	commit->last_lsn = 0;
+	commit->raw_bytes = 0;
+	commit->stored_bytes = 0;
 	commit->use = RESERVE_FOR_CHANGE;
+	commit->compress_level = kv->options.compress_level;
+	commit->unsynced = kv->options.durability != KV_DURABILITY_ALWAYS;
 	commit->desperate = false;
 }
 
@@ -129,6 +137,9 @@ static int commit_load(struct commit *commit, const struct kv_batch *batch)
 			return -ENOMEM;
 	}
 	commit->count = batch->count;
+	if (batch->compress_level)
+		commit->compress_level =
+			batch->compress_level > 0 ? batch->compress_level : 0;
 	for (size_t i = 0; i < batch->count; i++)
 		commit->ops[i] = (struct commit_op){
 			.key = batch_key(batch, i),
@@ -385,9 +396,11 @@ static void commit_apply(struct kv *kv, struct commit *commit)
 		counter_add(op->deletion ? &kv->counters.deletes :
 					   &kv->counters.sets,
 			    1);
-		counter_add(&kv->counters.value_bytes_raw, op->raw_size);
-		counter_add(&kv->counters.value_bytes_stored, op->value.size);
+		commit->raw_bytes += op->raw_size;
+		commit->stored_bytes += op->value.size;
 	}
+	counter_add(&kv->counters.value_bytes_raw, commit->raw_bytes);
+	counter_add(&kv->counters.value_bytes_stored, commit->stored_bytes);
 	atomic_store(&kv->last_lsn, commit->last_lsn);
 	counter_add(&kv->counters.commits, 1);
 	counter_add(&kv->counters.append_bytes, commit->size_bytes);
@@ -469,8 +482,8 @@ static int commit_run(struct kv *kv, struct commit *commit, uint64_t *ret_lsn)
 	uint64_t lsn;
 	int error = 0;
 
-	if (kv->options.compress_level)
-		error = commit_compress(kv, commit);
+	if (commit->compress_level)
+		error = commit_compress(commit);
 	if (error)
 		return error;
 	error = commit_try(kv, commit, &lsn);
@@ -479,27 +492,43 @@ static int commit_run(struct kv *kv, struct commit *commit, uint64_t *ret_lsn)
 	     tries < SPACE_TRIES && !commit_make_space(kv, commit);
 	     tries++)
 		error = commit_try(kv, commit, &lsn);
-	if (!error && commit->written_count &&
-	    kv->options.durability == KV_DURABILITY_ALWAYS)
+	if (!error && commit->written_count && !commit->unsynced)
 		error = kv_sync(kv, lsn);
 	if (!error && ret_lsn)
 		*ret_lsn = lsn;
 	return error;
 }
 
+int kv_commit_measured(struct kv *kv, const struct kv_batch *batch,
+		       unsigned int flags, struct kv_committed *ret_committed)
+{
+	struct commit commit;
+	uint64_t lsn = 0;
+	int error;
+
+	commit_init(kv, &commit);
+	if (flags & KV_COMMIT_RESERVED)
+		commit.use = RESERVE_FOR_DELETION;
+	if (flags & KV_COMMIT_UNSYNCED)
+		commit.unsynced = true;
+	error = commit_load(&commit, batch);
+	if (!error)
+		error = commit_run(kv, &commit, &lsn);
+	if (!error)
+		*ret_committed = (struct kv_committed){ lsn, commit.raw_bytes,
+							commit.stored_bytes };
+	commit_release(&commit);
+	return error;
+}
+
 int kv_commit(struct kv *kv, const struct kv_batch *batch, unsigned int flags,
 	      uint64_t *ret_lsn)
 {
-	struct commit commit;
-	int error;
+	struct kv_committed committed;
+	int error = kv_commit_measured(kv, batch, flags, &committed);
 
-	commit_init(&commit);
-	if (flags & KV_COMMIT_RESERVED)
-		commit.use = RESERVE_FOR_DELETION;
-	error = commit_load(&commit, batch);
-	if (!error)
-		error = commit_run(kv, &commit, ret_lsn);
-	commit_release(&commit);
+	if (!error && ret_lsn)
+		*ret_lsn = committed.lsn;
 	return error;
 }
 
@@ -512,7 +541,7 @@ static int commit_one(struct kv *kv, const struct commit_op *op,
 
 	if (op->key.size > KV_KEY_MAX || op->value.size > KV_VALUE_MAX)
 		return -EINVAL;
-	commit_init(&commit);
+	commit_init(kv, &commit);
 	commit.ops[commit.count++] = *op;
 	if (op->deletion)
 		commit.use = RESERVE_FOR_DELETION;

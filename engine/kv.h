@@ -144,11 +144,15 @@ int kv_delete(struct kv *kv, struct slice key, uint64_t *ret_lsn);
  * Zero-initialised is an empty batch.
  */
 #define KV_BATCH_OPS_MAX 65536u
+#define KV_COMPRESS_NONE (-1)
 struct kv_batch {
 	struct kv_batch_op *ops;
 	size_t count;
 	size_t capacity;
 	struct buf keys;
+	/* zlib level of its values, 1 to 9, or KV_COMPRESS_NONE; 0: as the
+	 * options of the store say. The caller's to set, until kv_commit. */
+	int compress_level;
 };
 
 void kv_batch_release(struct kv_batch *batch);
@@ -165,6 +169,9 @@ enum kv_commit_flags {
 	/* May use the space reserved for getting out of a full disk: for
 	 * changes that free more than they take. */
 	KV_COMMIT_RESERVED = 1u << 0,
+	/* Returns without a sync also with KV_DURABILITY_ALWAYS: the caller
+	 * sees to that. */
+	KV_COMMIT_UNSYNCED = 1u << 1,
 };
 
 /*
@@ -175,11 +182,24 @@ enum kv_commit_flags {
 int kv_commit(struct kv *kv, const struct kv_batch *batch, unsigned int flags,
 	      uint64_t *ret_lsn);
 
+/* What became of a batch. */
+struct kv_committed {
+	uint64_t lsn;
+	uint64_t value_bytes_raw; /* as in struct kv_stats; of this batch */
+	uint64_t value_bytes_stored;
+};
+
+/* As kv_commit, and tells more. */
+int kv_commit_measured(struct kv *kv, const struct kv_batch *batch,
+		       unsigned int flags, struct kv_committed *ret_committed);
+
 /*
  * Everything up to `lsn` survives power loss once this returns 0. Concurrent
  * callers share one disk sync. -EIO, now and for ever, once a sync has failed.
  */
 int kv_sync(struct kv *kv, uint64_t lsn);
+/* The same, with KV_DURABILITY_NONE too. */
+int kv_sync_now(struct kv *kv, uint64_t lsn);
 /* The LSN of the newest change. */
 uint64_t kv_last_lsn(struct kv *kv);
 

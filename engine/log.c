@@ -261,18 +261,23 @@ int log_sync(struct kv *kv, uint64_t lsn)
 	return error;
 }
 
-int kv_sync(struct kv *kv, uint64_t lsn)
+int kv_sync_now(struct kv *kv, uint64_t lsn)
 {
 	if (atomic_load(&kv->failed))
 		return -EIO;
-	if (kv->options.read_only ||
-	    kv->options.durability == KV_DURABILITY_NONE ||
-	    atomic_load(&kv->durable_lsn) >= lsn)
+	if (kv->options.read_only || atomic_load(&kv->durable_lsn) >= lsn)
 		return 0;
 	counter_add(&kv->counters.syncs, 1);
 	if (lsn > kv_last_lsn(kv))
 		lsn = kv_last_lsn(kv);
 	return log_sync(kv, lsn);
+}
+
+int kv_sync(struct kv *kv, uint64_t lsn)
+{
+	if (kv->options.durability == KV_DURABILITY_NONE)
+		return atomic_load(&kv->failed) ? -EIO : 0;
+	return kv_sync_now(kv, lsn);
 }
 
 uint64_t kv_last_lsn(struct kv *kv)

@@ -549,6 +549,75 @@ static void compressed_values_come_back_whole(void **state)
 	assert_memory_equal(part, "aaaaa", 5);
 }
 
+/* The batch says more than the options do. */
+static void a_batch_has_its_own_compression_and_is_measured(void **state)
+{
+	struct fixture *f = *state;
+	struct kv_batch batch = { 0 };
+	struct kv_committed plain, packed;
+	char zeros[4096] = { 0 };
+	struct slice value = slice_of(zeros, sizeof(zeros));
+
+	assert_int_equal(kv_batch_set(&batch, SLICE_LITERAL("a"), value), 0);
+	assert_int_equal(kv_commit_measured(f->kv, &batch, 0, &plain), 0);
+	assert_int_equal(plain.value_bytes_raw, sizeof(zeros));
+	assert_int_equal(plain.value_bytes_stored, sizeof(zeros));
+	batch.compress_level = 6;
+	assert_int_equal(kv_commit_measured(f->kv, &batch, 0, &packed), 0);
+	assert_true(packed.lsn > plain.lsn);
+	assert_int_equal(packed.value_bytes_raw, sizeof(zeros));
+	assert_true(packed.value_bytes_stored < 100);
+	kv_batch_release(&batch);
+
+	f->options.compress_level = 6;
+	reopen(f);
+	batch.compress_level = KV_COMPRESS_NONE;
+	assert_int_equal(kv_batch_set(&batch, SLICE_LITERAL("b"), value), 0);
+	assert_int_equal(kv_commit_measured(f->kv, &batch, 0, &plain), 0);
+	assert_int_equal(plain.value_bytes_stored, sizeof(zeros));
+	kv_batch_clear(&batch);
+	assert_int_equal(batch.compress_level, 0);
+	kv_batch_release(&batch);
+	assert_value(f, NULL, SLICE_LITERAL("a"), value);
+	assert_value(f, NULL, SLICE_LITERAL("b"), value);
+}
+
+static uint64_t disk_syncs(struct fixture *f)
+{
+	struct kv_stats stats;
+
+	kv_stats(f->kv, &stats);
+	return stats.disk_sync_count;
+}
+
+/* ... and so does who commits it. */
+static void a_commit_may_be_synced_more_or_less_than_the_store(void **state)
+{
+	struct fixture *f = *state;
+	struct kv_batch batch = { 0 };
+	struct slice value = SLICE_LITERAL("v");
+	uint64_t before, lsn;
+
+	f->options.durability = KV_DURABILITY_ALWAYS;
+	reopen(f);
+	before = disk_syncs(f);
+	assert_int_equal(kv_batch_set(&batch, SLICE_LITERAL("a"), value), 0);
+	assert_int_equal(kv_commit(f->kv, &batch, KV_COMMIT_UNSYNCED, NULL), 0);
+	assert_int_equal(disk_syncs(f), before);
+	assert_int_equal(kv_commit(f->kv, &batch, 0, NULL), 0);
+	assert_int_equal(disk_syncs(f), before + 1);
+
+	f->options.durability = KV_DURABILITY_NONE;
+	reopen(f);
+	before = disk_syncs(f);
+	assert_int_equal(kv_commit(f->kv, &batch, 0, &lsn), 0);
+	assert_int_equal(kv_sync(f->kv, lsn), 0);
+	assert_int_equal(disk_syncs(f), before);
+	assert_int_equal(kv_sync_now(f->kv, lsn), 0);
+	assert_int_equal(disk_syncs(f), before + 1);
+	kv_batch_release(&batch);
+}
+
 static void options_out_of_range_are_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -663,6 +732,8 @@ int main(void)
 		T(a_store_that_is_absent_is_not_made_unasked),
 		T(the_tail_shows_every_change_in_order),
 		T(compressed_values_come_back_whole),
+		T(a_batch_has_its_own_compression_and_is_measured),
+		T(a_commit_may_be_synced_more_or_less_than_the_store),
 		T(options_out_of_range_are_refused),
 	};
 
