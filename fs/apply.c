@@ -301,6 +301,7 @@ static int file_inherit(struct txn *txn, const struct inode *old,
 		return error;
 	inode_init(txn, ret_inode, ino,
 		   old->mode & ~(uint32_t)(S_ISUID | S_ISGID));
+	ret_inode->partition = old->partition;
 	ret_inode->uid = old->uid;
 	ret_inode->gid = old->gid;
 	if (!old->xattr_names_size)

@@ -139,6 +139,10 @@ static int damaged_key(struct check *check, struct slice key)
 	case TAG_TRUNCATE:
 		report_store(check, "a list of unfinished work is damaged");
 		return 0;
+	case TAG_PARTITION:
+		return report_inode(check, FS_PROBLEM_DAMAGED, parts.number,
+				    "the counters of this partition are "
+				    "damaged");
 	}
 	return 0;
 }
@@ -201,6 +205,8 @@ static int references_check(struct check *check)
 	error = check_inodes(check);
 	if (!error)
 		error = check_links(check);
+	if (!error)
+		error = check_partitions(check);
 	if (!error)
 		error = report_flush(check);
 	return error;

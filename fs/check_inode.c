@@ -411,7 +411,10 @@ static int child_check(struct check *check, const struct key_parts *parts,
 		return report_name(check, FS_PROBLEM_STRUCTURE, parts->ino,
 				   parts->name, dentry->ino,
 				   "its \"..\" leads elsewhere");
-	return 0;
+	if (!check->current.known)
+		return 0;
+	return check_partition_place(check, &check->current.inode, parts->name,
+				     &child);
 }
 
 static int name_entry_check(struct check *check, const struct key_parts *parts)
@@ -435,16 +438,21 @@ static int xattr_check(struct check *check, const struct key_parts *parts)
 {
 	struct buf value = { 0 };
 	struct schema_key key;
+	bool acl;
 	int error;
 
 	check->current.xattr_names_size += parts->name.size + 1;
-	if (!slice_equal(parts->name, SLICE_LITERAL(ACL_NAME_ACCESS)) &&
-	    !slice_equal(parts->name, SLICE_LITERAL(ACL_NAME_DEFAULT)))
+	acl = slice_equal(parts->name, SLICE_LITERAL(ACL_NAME_ACCESS)) ||
+	      slice_equal(parts->name, SLICE_LITERAL(ACL_NAME_DEFAULT));
+	if (!acl && !xattr_is_setting(parts->name))
 		return 0;
 	xattr_key_encode(&key, parts->ino, parts->name);
 	error = check_get(check, &key, &value);
-	if (!error && acl_validate(buf_slice(&value)))
+	if (!error && acl && acl_validate(buf_slice(&value)))
 		error = structure(check, parts->ino, "its ACL makes no sense");
+	else if (!error)
+		error = check_partition_setting(check, parts->name,
+						buf_slice(&value));
 	else if (check_is_damage(error))
 		error = 0;
 	buf_release(&value);
@@ -483,6 +491,7 @@ static int inode_key_check(struct check *check, const struct key_parts *parts)
 	case TAG_SUPER:
 	case TAG_ORPHAN:
 	case TAG_TRUNCATE:
+	case TAG_PARTITION:
 		break;
 	}
 	return 0;
@@ -512,7 +521,7 @@ static int key_check(void *ctx, const struct kv_entry *entry)
 		return 0;
 	}
 	if (parts.ino == 0) {
-		if (parts.tag == TAG_SUPER)
+		if (parts.tag == TAG_SUPER || parts.tag == TAG_PARTITION)
 			return 0;
 		return list_check(check, &parts);
 	}

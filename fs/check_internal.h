@@ -9,6 +9,7 @@
  *	check.c         the order of things, the engine's own check, progress
  *	check_inode.c   one pass over all keys, an inode at a time
  *	check_links.c   whether link counts and names agree, over all inodes
+ *	check_partition.c  whether partitions count what they have
  *	check_report.c  problems, and the paths they are reported with
  *	check_keep.c    how far it has come, kept beside the store
  *	check_format.c  ... as bytes
@@ -93,6 +94,17 @@ int check_advance(struct check *check, const struct kv_entry *entry);
 /* --- check_inode.c --- */
 
 int check_inodes(struct check *check);
+
+/* --- check_partition.c --- */
+
+/* Whether what is in a directory may be there. */
+int check_partition_place(struct check *check, const struct inode *dir,
+			  struct slice name, const struct inode *child);
+/* An xattr of the inode that passes by. */
+int check_partition_setting(struct check *check, struct slice name,
+			    struct slice value);
+/* Whether all partitions count what they have. */
+int check_partitions(struct check *check);
 
 /* --- check_links.c --- */
 

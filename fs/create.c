@@ -47,6 +47,7 @@ int inode_create(struct txn *txn, const struct fs_cred *cred,
 	if (error)
 		return error;
 	inode_init(txn, &inode, ino, mode & (S_IFMT | PERMISSION_BITS));
+	inode.partition = dir->partition;
 	if (inode_is_dir(&inode))
 		inode.parent = dir->ino;
 	/* Before the umask, which could hide an execute bit from the rule. */

@@ -336,6 +336,7 @@ static int data_read(struct fs *fs, uint64_t ino, uint64_t offset, uint8_t *dst,
 		return error;
 	if (!S_ISREG(inode.mode))
 		return inode_is_dir(&inode) ? -EISDIR : -EINVAL;
+	partition_count_operation(fs, inode.partition);
 	*ret_single = inode.block_count == 0;
 	*ret_read = 0;
 	if (offset >= inode.size_bytes)

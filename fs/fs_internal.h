@@ -18,6 +18,7 @@
 #include "fs/fs.h"
 #include "fs/ino_set.h"
 #include "fs/lock_table.h"
+#include "fs/partition.h"
 #include "fs/schema.h"
 #include "fs/txn.h"
 
@@ -26,12 +27,25 @@
 /* Inode numbers taken from the superblock at a time: what a crash wastes. */
 #define INO_CHUNK 4096u
 
+struct partition;
+
+struct partition_table {
+	/* Atomic: 0 spares looking. */
+	atomic_size_t count;
+	struct mutex lock;
+	/* Guarded by lock. By number of inode; those removed are kept aside. */
+	struct partition **items;
+	struct partition **gone;
+	size_t gone_count;
+};
+
 struct fs {
 	/* Constant after open. */
 	struct kv *kv;
 	uint32_t block_size_bytes;
 	uint32_t inline_limit_bytes;
 	uint64_t size_limit_bytes;
+	enum kv_durability durability;
 	bool read_only;
 	kv_log_fn *log;
 	void *log_ctx;
@@ -41,11 +55,13 @@ struct fs {
 	struct lock_table locks;
 	struct ino_set orphans;
 	struct txn_pool txns;
+	struct partition_table partitions;
 
 	struct mutex ino_lock;
 	/* Guarded by ino_lock. */
 	uint64_t next_ino;
 	uint64_t next_ino_stored; /* numbers below may be given out */
+	uint32_t incompat_flags;  /* of the superblock */
 
 	/* Atomic: bytes that may be added before the space has to be looked
 	 * at again. */
@@ -76,6 +92,8 @@ void fs_log(struct fs *fs, enum kv_log_level level, const char *format, ...)
 
 /* A number that no inode ever had. */
 int ino_alloc(struct fs *fs, uint64_t *ret_ino);
+/* Says in the superblock that there may be partitions. */
+int super_allow_partitions(struct fs *fs);
 
 /* --- statfs.c --- */
 
@@ -93,7 +111,13 @@ int inode_load(struct fs *fs, uint64_t ino, uint8_t *bytes,
 	       struct inode *ret_inode);
 /* The same into the transaction's memory. */
 int inode_load_txn(struct txn *txn, uint64_t ino, struct inode *ret_inode);
-int inode_store(struct txn *txn, const struct inode *inode);
+/* Counts it in its partition, too. */
+int inode_store(struct txn *txn, struct inode *inode);
+/* The bytes of data that are stored for it, as st_blocks shows them. */
+uint64_t inode_stored_bytes(const struct fs *fs, const struct inode *inode);
+/* What of it counts in a partition. */
+struct partition_counts inode_counts(const struct fs *fs,
+				     const struct inode *inode);
 void inode_attr(struct fs *fs, const struct inode *inode,
 		struct fs_attr *ret_attr);
 struct timespec time_now(void);
@@ -290,3 +314,62 @@ int xattr_load(struct txn *txn, const struct inode *inode, struct slice name,
 int xattr_put(struct txn *txn, struct inode *inode, struct slice name,
 	      struct slice value, bool exists);
 int xattr_drop(struct txn *txn, struct inode *inode, struct slice name);
+
+/* --- partition.c --- */
+
+/* A partition in use. They stay in memory until the filesystem is closed, so
+ * that a pointer to one needs no reference. */
+struct partition {
+	uint64_t ino; /* constant */
+
+	struct mutex lock;
+	/* Guarded by lock, which is held over the commit that changes counts.
+	 */
+	struct partition_settings settings;
+	struct partition_counts counts;
+	bool gone; /* removed: nothing is counted any more */
+
+	/* Guarded by the lock of its inode: made, and not committed yet. */
+	bool fresh;
+
+	/* Atomic, since open. */
+	atomic_uint_fast64_t operations;
+	atomic_uint_fast64_t writes;
+	atomic_uint_fast64_t value_bytes_raw;
+	atomic_uint_fast64_t value_bytes_stored;
+};
+
+void partition_table_init(struct partition_table *table);
+void partition_table_release(struct partition_table *table);
+/* Loads all that the store has. */
+int partitions_load(struct fs *fs);
+/* NULL: there is none of that number, as for 0. */
+struct partition *partition_find(struct fs *fs, uint64_t ino);
+/* An inode of this partition (0: of none) was asked for something. */
+void partition_count_operation(struct fs *fs, uint64_t ino);
+
+/* Whether the inode may have a name in the directory: 0 or -EXDEV. */
+int partition_check_place(const struct inode *dir, const struct inode *inode);
+/* Notes what storing the inode changes in the counts of its partition. */
+int partition_account(struct txn *txn, struct inode *inode);
+/* The batch removes the directory: if it is a partition's, that too. */
+int partition_remove(struct txn *txn, const struct inode *dir);
+/* Commits a batch that changes something in partitions. */
+int partitions_commit(struct txn *txn, unsigned int flags);
+/* fs_sync() as far as the durability of an inode's partition wants it. */
+int partition_sync(struct fs *fs, uint64_t ino);
+
+/* For the repair: adds its true counts to the batch. 0, 1 when nothing is wrong,
+ * or it is none. */
+int partition_recount(struct txn *txn, uint64_t ino);
+
+/*
+ * An xattr is about to be set (or, without value, removed): when it is a
+ * setting, checks it, and makes the directory a partition if it is none. 0, the
+ * errors that partition.h names. After the commit: partition_setting_done().
+ */
+int partition_setting_prepare(struct txn *txn, struct inode *inode,
+			      struct slice name, const struct slice *value);
+void partition_setting_done(struct txn *txn, const struct inode *inode,
+			    struct slice name, const struct slice *value,
+			    int error);

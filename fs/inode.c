@@ -43,7 +43,11 @@ int inode_load(struct fs *fs, uint64_t ino, uint8_t *bytes,
 		return error == 1 ? -ESTALE : error;
 	if (value_size > INODE_RECORD_MAX)
 		return -EIO;
-	return store_error(inode_decode(slice_of(bytes, size), ino, ret_inode));
+	error = store_error(
+		inode_decode(slice_of(bytes, size), ino, ret_inode));
+	if (!error && ret_inode->partition)
+		ret_inode->counted = inode_counts(fs, ret_inode);
+	return error;
 }
 
 int inode_load_txn(struct txn *txn, uint64_t ino, struct inode *ret_inode)
@@ -67,12 +71,16 @@ int inode_load_txn(struct txn *txn, uint64_t ino, struct inode *ret_inode)
 	return 0;
 }
 
-int inode_store(struct txn *txn, const struct inode *inode)
+int inode_store(struct txn *txn, struct inode *inode)
 {
-	uint8_t *bytes = txn_alloc(txn, INODE_RECORD_MAX);
+	int error = partition_account(txn, inode);
 	struct schema_key key;
+	uint8_t *bytes;
 	size_t size;
 
+	if (error)
+		return error;
+	bytes = txn_alloc(txn, INODE_RECORD_MAX);
 	if (!bytes)
 		return -ENOMEM;
 	size = inode_encode(inode, bytes);
@@ -86,7 +94,7 @@ int inode_store(struct txn *txn, const struct inode *inode)
  * filesystem does, but never beyond the end of the file: so a file without
  * holes has exactly its size, and one with less has some.
  */
-static uint64_t stored_bytes(struct fs *fs, const struct inode *inode)
+uint64_t inode_stored_bytes(const struct fs *fs, const struct inode *inode)
 {
 	uint64_t max = INT64_MAX / 2 / fs->block_size_bytes;
 	uint64_t promised, bytes;
@@ -104,6 +112,19 @@ static uint64_t stored_bytes(struct fs *fs, const struct inode *inode)
 	if (bytes > inode->size_bytes)
 		bytes = inode->size_bytes;
 	return bytes + promised;
+}
+
+/* What has lost its name is gone for who counts, whoever has it open still. */
+struct partition_counts inode_counts(const struct fs *fs,
+				     const struct inode *inode)
+{
+	struct partition_counts counts = { 0 };
+
+	if (inode->nlink && !inode_is_dir(inode)) {
+		counts.keys = 1;
+		counts.bytes = inode_stored_bytes(fs, inode);
+	}
+	return counts;
 }
 
 static uint64_t shown_size(const struct inode *inode)
@@ -134,8 +155,9 @@ void inode_attr(struct fs *fs, const struct inode *inode,
 		.gid = inode->gid,
 		.rdev = inode->rdev,
 		.size_bytes = shown_size(inode),
-		.blocks = (stored_bytes(fs, inode) + STAT_BLOCK_BYTES - 1) /
-			  STAT_BLOCK_BYTES,
+		.blocks =
+			(inode_stored_bytes(fs, inode) + STAT_BLOCK_BYTES - 1) /
+			STAT_BLOCK_BYTES,
 		.atime = inode->atime,
 		.mtime = inode->mtime,
 		.ctime = inode->ctime,
@@ -207,9 +229,11 @@ int fs_getattr(struct fs *fs, uint64_t ino, struct fs_attr *ret_attr)
 	int error;
 
 	error = inode_load(fs, ino, bytes, &inode);
-	if (!error)
-		inode_attr(fs, &inode, ret_attr);
-	return error;
+	if (error)
+		return error;
+	partition_count_operation(fs, inode.partition);
+	inode_attr(fs, &inode, ret_attr);
+	return 0;
 }
 
 int fs_readlink(struct fs *fs, uint64_t ino, struct buf *ret_target)

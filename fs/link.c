@@ -44,6 +44,9 @@ static int link_prepare(struct txn *txn, uint64_t ino, uint64_t parent,
 	error = dir_load(txn, parent, &dir);
 	if (error)
 		return error;
+	error = partition_check_place(&dir, ret_inode);
+	if (error)
+		return error;
 	error = dentry_find(txn->fs, parent, name, &dentry);
 	if (error != 1)
 		return error ? error : -EEXIST;

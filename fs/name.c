@@ -224,7 +224,9 @@ int fs_lookup(struct fs *fs, uint64_t parent, struct slice name,
 			return -EIO;
 		last_ino = dentry.ino;
 	}
-	if (!error)
-		inode_attr(fs, &inode, ret_attr);
-	return error;
+	if (error)
+		return error;
+	partition_count_operation(fs, inode.partition);
+	inode_attr(fs, &inode, ret_attr);
+	return 0;
 }

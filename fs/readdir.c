@@ -122,6 +122,7 @@ static int dir_check(struct fs *fs, uint64_t ino, struct inode *ret_dir)
 	if (error)
 		return error;
 	ret_dir->data = slice_of(NULL, 0);
+	partition_count_operation(fs, ret_dir->partition);
 	return inode_is_dir(ret_dir) ? 0 : -ENOTDIR;
 }
 

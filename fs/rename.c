@@ -236,6 +236,17 @@ static int inodes_load(struct txn *txn, struct rename *rename)
 	return error == -ESTALE ? -EIO : error;
 }
 
+/* Nothing passes the border of a partition. */
+static int border_check(const struct rename *rename)
+{
+	int error = partition_check_place(rename->to.dir, &rename->from.inode);
+
+	if (!error && (rename->flags & RENAME_EXCHANGE))
+		error = partition_check_place(rename->from.dir,
+					      &rename->to.inode);
+	return error;
+}
+
 /* All that can be wrong, in the order in which system calls look. 1 when there
  * is nothing to do. */
 static int rename_check(struct txn *txn, struct rename *rename)
@@ -258,7 +269,9 @@ static int rename_check(struct txn *txn, struct rename *rename)
 	    rename->to.dentry.ino == rename->from.dentry.ino)
 		return 1;
 	error = replace_check(txn->fs, rename);
-	return error ? error : inodes_load(txn, rename);
+	if (!error)
+		error = inodes_load(txn, rename);
+	return error ? error : border_check(rename);
 }
 
 /* A directory came into `to`, and left `from`. */

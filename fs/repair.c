@@ -463,10 +463,16 @@ static int repair_one(struct repair *repair, struct txn *txn,
 			    repair_inode(repair, txn, problem->ino, ret_done) :
 			    1;
 		if (r == 1)
+			r = partition_recount(txn, problem->ino);
+		if (r == 1)
 			r = repair_name(repair, txn, problem, ret_done);
 		return r;
 	case FS_PROBLEM_DAMAGED:
-		return repair_name(repair, txn, problem, ret_done);
+		*ret_done = "its counts were corrected";
+		r = partition_recount(txn, problem->ino);
+		if (r == 1)
+			r = repair_name(repair, txn, problem, ret_done);
+		return r;
 	case FS_PROBLEM_STORE:
 		break;
 	}

@@ -120,6 +120,11 @@ void truncate_key_encode(struct schema_key *ret_key, uint64_t ino)
 	number_key_encode(ret_key, 0, TAG_TRUNCATE, ino);
 }
 
+void partition_key_encode(struct schema_key *ret_key, uint64_t ino)
+{
+	number_key_encode(ret_key, 0, TAG_PARTITION, ino);
+}
+
 static bool xattr_name_is_valid(struct slice name)
 {
 	return name.size >= 1 && name.size <= FS_XATTR_NAME_MAX &&
@@ -146,6 +151,7 @@ static bool key_rest_decode(struct reader *r, struct key_parts *parts)
 		return !system && parts->number >= COOKIE_FIRST;
 	case TAG_ORPHAN:
 	case TAG_TRUNCATE:
+	case TAG_PARTITION:
 		parts->number = get_u64_be(r);
 		return system && parts->number != 0;
 	case TAG_NAME:
@@ -198,6 +204,8 @@ unsigned int schema_classify(struct slice key)
 		return CLASS_FRAGMENT;
 	case TAG_PREALLOC:
 		return CLASS_PREALLOC;
+	case TAG_PARTITION:
+		return CLASS_PARTITION;
 	}
 	return CLASS_OTHER;
 }
@@ -247,11 +255,38 @@ int super_decode(struct slice bytes, struct super *ret_super)
 	if (r.bad)
 		return -EUCLEAN;
 	/* Before anything else is judged: a newer version may mean it so. */
-	if (super.version > SCHEMA_VERSION || super.incompat_flags != 0)
+	if (super.version > SCHEMA_VERSION ||
+	    (super.incompat_flags & ~(uint32_t)SUPER_PARTITIONS))
 		return -EPROTONOSUPPORT;
 	if (!reader_done(&r) || !super_is_valid(&super))
 		return -EUCLEAN;
 	*ret_super = super;
+	return 0;
+}
+
+/* --- partitions --- */
+
+size_t partition_encode(const struct partition_counts *counts,
+			uint8_t ret_bytes[static PARTITION_RECORD_MAX])
+{
+	struct writer w = writer_of(ret_bytes, PARTITION_RECORD_MAX);
+
+	put_varint(&w, counts->keys);
+	put_varint(&w, counts->bytes);
+	assert(!w.bad);
+	return (size_t)(w.at - ret_bytes);
+}
+
+int partition_decode(struct slice bytes, struct partition_counts *ret_counts)
+{
+	struct reader r = reader_of(bytes);
+	struct partition_counts counts;
+
+	counts.keys = get_varint(&r);
+	counts.bytes = get_varint(&r);
+	if (!reader_done(&r))
+		return -EUCLEAN;
+	*ret_counts = counts;
 	return 0;
 }
 
@@ -290,7 +325,8 @@ size_t inode_encode(const struct inode *inode, uint8_t *ret_bytes)
 {
 	struct writer w = writer_of(ret_bytes, INODE_RECORD_MAX);
 
-	put_varint(&w, inode->flags);
+	put_varint(&w,
+		   inode->flags | (inode->partition ? INODE_IN_PARTITION : 0));
 	put_u16(&w, (uint16_t)inode->mode);
 	put_varint(&w, inode->nlink);
 	put_varint(&w, inode->uid);
@@ -300,6 +336,8 @@ size_t inode_encode(const struct inode *inode, uint8_t *ret_bytes)
 	put_time(&w, &inode->mtime);
 	put_time(&w, &inode->ctime);
 	put_time(&w, &inode->btime);
+	if (inode->partition)
+		put_varint(&w, inode->partition);
 	switch (inode->mode & S_IFMT) {
 	case S_IFREG:
 		put_varint(&w, inode->size_bytes);
@@ -387,6 +425,12 @@ int inode_decode(struct slice bytes, uint64_t ino, struct inode *ret_inode)
 	inode.mtime = get_time(&r);
 	inode.ctime = get_time(&r);
 	inode.btime = get_time(&r);
+	if (inode.flags & INODE_IN_PARTITION) {
+		inode.partition = get_varint(&r);
+		inode.flags &= ~INODE_IN_PARTITION;
+		if (inode.partition == 0)
+			return -EUCLEAN;
+	}
 	if ((inode.flags & ~INODE_FLAGS_ALL) != 0 ||
 	    inode.xattr_names_size > XATTR_NAMES_MAX ||
 	    !inode_type_decode(&r, &inode) || !reader_done(&r))

@@ -28,6 +28,7 @@
 #define INODE_RECORD_MAX (160u + INLINE_LIMIT_MAX)
 #define ENTRY_RECORD_MAX (10u + 1u + FS_NAME_MAX)
 #define SUPER_RECORD_SIZE 36u
+#define PARTITION_RECORD_MAX 20u
 #define COOKIE_DOT 1u
 #define COOKIE_DOT_DOT 2u
 #define COOKIE_FIRST 3u
@@ -38,7 +39,7 @@
 /* --- keys --- */
 
 /* The byte behind the inode number. Of inode 0, which is no inode: SUPER,
- * ORPHAN and TRUNCATE; of every other: the rest. */
+ * ORPHAN, TRUNCATE and PARTITION; of every other: the rest. */
 enum key_tag {
 	TAG_INODE = 'A',
 	TAG_BLOCK = 'B',
@@ -50,6 +51,7 @@ enum key_tag {
 	TAG_SUPER = 'S',
 	TAG_ORPHAN = 'O',
 	TAG_TRUNCATE = 'T',
+	TAG_PARTITION = 'Q',
 };
 
 #define SCHEMA_KEY_MAX (8u + 1u + FS_NAME_MAX)
@@ -67,10 +69,10 @@ static inline struct slice key_slice(const struct schema_key *key)
 
 /* A decoded key. */
 struct key_parts {
-	uint64_t ino; /* 0 for SUPER, ORPHAN, TRUNCATE */
+	uint64_t ino; /* 0 for SUPER, ORPHAN, TRUNCATE, PARTITION */
 	enum key_tag tag;
 	uint64_t number;   /* block, cookie, fragment, preallocated block;
-			    * inode of ORPHAN, TRUNCATE */
+			    * inode of ORPHAN, TRUNCATE, PARTITION */
 	struct slice name; /* of NAME, XATTR; borrowed from the key */
 };
 
@@ -90,6 +92,7 @@ void xattr_key_encode(struct schema_key *ret_key, uint64_t ino,
 void super_key_encode(struct schema_key *ret_key);
 void orphan_key_encode(struct schema_key *ret_key, uint64_t ino);
 void truncate_key_encode(struct schema_key *ret_key, uint64_t ino);
+void partition_key_encode(struct schema_key *ret_key, uint64_t ino);
 /* What all keys of an inode with this tag begin with. */
 void prefix_encode(struct schema_key *ret_key, uint64_t ino, enum key_tag tag);
 int schema_key_decode(struct slice key, struct key_parts *ret_parts);
@@ -107,12 +110,19 @@ enum key_class {
 	CLASS_TRUNCATE,
 	CLASS_FRAGMENT,
 	CLASS_PREALLOC,
+	CLASS_PARTITION,
 };
 
 /* A kv_classify_fn. */
 unsigned int schema_classify(struct slice key);
 
 /* --- the superblock --- */
+
+enum super_flags {
+	/* There are, or were, partitions. Incompatible: who does not know them
+	 * would take the inodes in them for damaged, and not count them. */
+	SUPER_PARTITIONS = 1u << 0,
+};
 
 struct super {
 	uint32_t version;
@@ -127,6 +137,18 @@ void super_encode(const struct super *super,
 		  uint8_t ret_bytes[static SUPER_RECORD_SIZE]);
 /* -EMEDIUMTYPE without the magic, -EPROTONOSUPPORT for a newer one. */
 int super_decode(struct slice bytes, struct super *ret_super);
+
+/* --- partitions --- */
+
+/* What is counted of one; its settings are xattrs of its directory. */
+struct partition_counts {
+	uint64_t keys;  /* inodes with a name that are no directories */
+	uint64_t bytes; /* that they take: inode_stored_bytes() */
+};
+
+size_t partition_encode(const struct partition_counts *counts,
+			uint8_t ret_bytes[static PARTITION_RECORD_MAX]);
+int partition_decode(struct slice bytes, struct partition_counts *ret_counts);
 
 /* --- inodes --- */
 
@@ -144,6 +166,8 @@ enum inode_flags {
 #define INODE_FLAGS_ALL                                         \
 	(INODE_TRUNCATING | INODE_LINKABLE | INODE_FRAGMENTED | \
 	 INODE_PREALLOCATED)
+/* Of the record only: the number of a partition follows. */
+#define INODE_IN_PARTITION (1u << 4)
 
 /* A decoded inode. Fields that its type does not have are 0. */
 struct inode {
@@ -165,6 +189,9 @@ struct inode {
 	uint64_t rdev;           /* devices */
 	uint64_t parent;         /* directories; the root is its own */
 	uint64_t next_cookie;    /* directories */
+	uint64_t partition;      /* the directory that is its root; 0: none */
+	/* Of its partition, that is what it was loaded or last stored as. */
+	struct partition_counts counted;
 	/* Regular files without blocks: the first data.size bytes, the rest is
 	 * a hole. Symbolic links: the target. Borrowed. */
 	struct slice data;

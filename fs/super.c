@@ -47,6 +47,7 @@ static int super_store(struct fs *fs, uint64_t next_ino)
 {
 	struct super super = {
 		.version = SCHEMA_VERSION,
+		.incompat_flags = fs->incompat_flags,
 		.block_size_bytes = fs->block_size_bytes,
 		.inline_limit_bytes = fs->inline_limit_bytes,
 		.next_ino = next_ino,
@@ -75,6 +76,21 @@ int ino_alloc(struct fs *fs, uint64_t *ret_ino)
 	}
 	if (!error)
 		*ret_ino = fs->next_ino++;
+	mutex_unlock(&fs->ino_lock);
+	return error;
+}
+
+int super_allow_partitions(struct fs *fs)
+{
+	int error = 0;
+
+	mutex_lock(&fs->ino_lock);
+	if (!(fs->incompat_flags & SUPER_PARTITIONS)) {
+		fs->incompat_flags |= SUPER_PARTITIONS;
+		error = super_store(fs, fs->next_ino_stored);
+		if (error)
+			fs->incompat_flags &= ~(uint32_t)SUPER_PARTITIONS;
+	}
 	mutex_unlock(&fs->ino_lock);
 	return error;
 }
@@ -133,6 +149,7 @@ static int super_load(struct fs *fs)
 		return error;
 	fs->block_size_bytes = super.block_size_bytes;
 	fs->inline_limit_bytes = super.inline_limit_bytes;
+	fs->incompat_flags = super.incompat_flags;
 	fs->next_ino = super.next_ino;
 	fs->next_ino_stored = super.next_ino;
 	return 0;
@@ -176,6 +193,7 @@ static int fs_new(const struct fs_options *options, struct fs **ret_fs)
 		return error;
 	}
 	fs->size_limit_bytes = options->size_limit_bytes;
+	fs->durability = options->kv.durability;
 	fs->read_only = options->kv.read_only;
 	fs->log = options->kv.log;
 	fs->log_ctx = options->kv.log_ctx;
@@ -183,12 +201,14 @@ static int fs_new(const struct fs_options *options, struct fs **ret_fs)
 	mutex_init(&fs->ino_lock);
 	ino_set_init(&fs->orphans);
 	txn_pool_init(&fs->txns);
+	partition_table_init(&fs->partitions);
 	*ret_fs = fs;
 	return 0;
 }
 
 static void fs_free(struct fs *fs)
 {
+	partition_table_release(&fs->partitions);
 	txn_pool_release(&fs->txns);
 	ino_set_release(&fs->orphans);
 	mutex_release(&fs->ino_lock);
@@ -215,6 +235,8 @@ int fs_open(const char *store_path, const struct fs_options *options,
 	error = store_error(kv_open(store_path, &kv_options, &fs->kv));
 	if (!error) {
 		error = super_open(fs, options);
+		if (!error)
+			error = partitions_load(fs);
 		if (error)
 			kv_close(fs->kv);
 		else
@@ -260,6 +282,7 @@ int fs_fsync(struct fs *fs, uint64_t ino)
 {
 	/* The log is one sequence: what came before this inode's last change,
 	 * its names among it, is durable with it. */
-	(void)ino;
-	return fs_sync(fs);
+	if (atomic_load(&fs->partitions.count) == 0)
+		return fs_sync(fs);
+	return partition_sync(fs, ino);
 }

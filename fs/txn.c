@@ -98,6 +98,8 @@ void txn_clear(struct txn *txn)
 	kv_batch_clear(&txn->batch);
 	txn->batch_bytes = 0;
 	txn->prepaid_bytes = 0;
+	txn->accounts = NULL;
+	txn->elsewhere = false;
 	chunks_shrink(txn);
 }
 
@@ -178,5 +180,7 @@ int txn_commit(struct txn *txn, unsigned int flags)
 		if (error)
 			return error;
 	}
+	if (txn->accounts)
+		return partitions_commit(txn, flags);
 	return store_error(kv_commit(txn->fs->kv, &txn->batch, flags, NULL));
 }

@@ -28,6 +28,14 @@ struct txn_chunk {
 	_Alignas(16) uint8_t bytes[];
 };
 
+/* What the batch changes in a partition. */
+struct txn_account {
+	struct txn_account *next; /* by number */
+	struct partition *partition;
+	int64_t keys, bytes; /* added */
+	bool removed;        /* with its directory */
+};
+
 struct txn {
 	struct fs *fs;
 	struct txn *next_free;
@@ -37,6 +45,8 @@ struct txn {
 	uint64_t batch_bytes;     /* about what the batch adds to the store */
 	uint64_t prepaid_bytes;   /* of them, kept free for it before */
 	struct txn_chunk *chunks; /* newest first */
+	struct txn_account *accounts; /* in the chunks */
+	bool elsewhere; /* it stores inodes that are in no partition */
 };
 
 struct txn_pool {
@@ -69,7 +79,8 @@ int txn_delete(struct txn *txn, const struct schema_key *key);
 
 /*
  * Commits the batch: all of it is visible on return, or nothing. flags as
- * kv_commit. 0; -ENOSPC also where the size limit of the mount ends; and the
+ * kv_commit. 0; -ENOSPC also where the size limit of the mount ends, -EDQUOT
+ * where the quota of a partition does, unless KV_COMMIT_RESERVED; and the
  * errors of kv_commit.
  */
 int txn_commit(struct txn *txn, unsigned int flags);

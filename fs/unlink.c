@@ -37,7 +37,10 @@ int inode_drop_link(struct txn *txn, struct inode *inode, bool *ret_orphan)
 		if (error)
 			return error;
 	}
-	return inode_store(txn, inode);
+	error = inode_store(txn, inode);
+	if (!error && inode_is_dir(inode))
+		error = partition_remove(txn, inode);
+	return error;
 }
 
 /* A removal under way. */

@@ -124,6 +124,10 @@ static int set_prepare(struct txn *txn, const struct xattr_request *request,
 	bool exists;
 	int error;
 
+	error = partition_setting_prepare(txn, inode, request->name,
+					  &request->value);
+	if (error)
+		return error;
 	error = xattr_exists(txn->fs, inode, request->name);
 	if (error < 0)
 		return error;
@@ -150,7 +154,7 @@ static int change(struct fs *fs, uint64_t ino,
 		  const struct xattr_request *request, change_fn *fn,
 		  unsigned int commit_flags)
 {
-	struct inode inode;
+	struct inode inode = { .ino = ino };
 	struct txn *txn;
 	int error;
 
@@ -167,6 +171,9 @@ static int change(struct fs *fs, uint64_t ino,
 	}
 	if (!error)
 		error = txn_commit(txn, commit_flags);
+	partition_setting_done(txn, &inode, request->name,
+			       fn == set_prepare ? &request->value : NULL,
+			       error);
 	lock_table_unlock_one(&fs->locks, ino);
 	txn_end(txn);
 	return error;

@@ -52,6 +52,7 @@ static void assert_inode_equal(const struct inode *a, const struct inode *b)
 	assert_int_equal(a->rdev, b->rdev);
 	assert_int_equal(a->parent, b->parent);
 	assert_int_equal(a->next_cookie, b->next_cookie);
+	assert_int_equal(a->partition, b->partition);
 	assert_true(slice_equal(a->data, b->data));
 }
 
@@ -118,6 +119,42 @@ static void the_largest_inline_record_fits_its_bound(void **state)
 	inode.size_bytes = FS_FILE_SIZE_MAX;
 	inode.data = slice_of(data, sizeof(data));
 	round_trip(&inode);
+}
+
+static void an_inode_of_a_partition_tells_which(void **state)
+{
+	struct inode inode = sample_file();
+	uint8_t bytes[INODE_RECORD_MAX];
+	struct inode out;
+	size_t size;
+
+	(void)state;
+	inode.partition = 300;
+	round_trip(&inode);
+	inode.mode = S_IFIFO | 0600;
+	inode.size_bytes = 0;
+	inode.data = slice_of(NULL, 0);
+	round_trip(&inode);
+	size = inode_encode(&inode, bytes);
+	bytes[size - 2] = 0x80; /* 300 as a varint is 0xac 0x02 */
+	bytes[size - 1] = 0;
+	assert_int_equal(inode_decode(slice_of(bytes, size), 7, &out),
+			 -EUCLEAN);
+}
+
+static void a_partition_comes_back_as_it_was(void **state)
+{
+	struct partition_counts counts = { UINT64_MAX, 1 }, out;
+	uint8_t bytes[PARTITION_RECORD_MAX];
+	size_t size;
+
+	(void)state;
+	size = partition_encode(&counts, bytes);
+	assert_int_equal(partition_decode(slice_of(bytes, size), &out), 0);
+	assert_int_equal(out.keys, counts.keys);
+	assert_int_equal(out.bytes, counts.bytes);
+	assert_int_equal(partition_decode(slice_of(bytes, size - 1), &out),
+			 -EUCLEAN);
 }
 
 static void an_inode_cut_short_is_rejected(void **state)
@@ -242,6 +279,8 @@ static void every_key_comes_back_as_it_was(void **state)
 	assert_key(&key, 0, TAG_ORPHAN, 4, "", CLASS_ORPHAN);
 	truncate_key_encode(&key, 4);
 	assert_key(&key, 0, TAG_TRUNCATE, 4, "", CLASS_TRUNCATE);
+	partition_key_encode(&key, 5);
+	assert_key(&key, 0, TAG_PARTITION, 5, "", CLASS_PARTITION);
 }
 
 static void a_key_that_makes_no_sense_is_of_no_class(void **state)
@@ -321,7 +360,7 @@ static void a_superblock_of_another_kind_or_time_is_refused(void **state)
 	super_encode(&super, bytes);
 	assert_int_equal(super_decode(slice, &out), -EPROTONOSUPPORT);
 	super.version = SCHEMA_VERSION;
-	super.incompat_flags = 1;
+	super.incompat_flags = 2;
 	super_encode(&super, bytes);
 	assert_int_equal(super_decode(slice, &out), -EPROTONOSUPPORT);
 	super.incompat_flags = 0;
@@ -337,6 +376,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_type_of_inode_comes_back_as_it_was),
+		cmocka_unit_test(an_inode_of_a_partition_tells_which),
+		cmocka_unit_test(a_partition_comes_back_as_it_was),
 		cmocka_unit_test(the_largest_inline_record_fits_its_bound),
 		cmocka_unit_test(an_inode_cut_short_is_rejected),
 		cmocka_unit_test(an_inode_with_impossible_fields_is_rejected),

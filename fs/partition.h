@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Partitions: top-level directories with settings and counters of their own.
+ * An extended attribute user.kvfs.schema, .durability, .quota or .compress,
+ * set on an empty directory of the root, makes it one; fs_setxattr() then
+ * refuses what is no value for it (-EINVAL), any other place (-EPERM) and a
+ * directory that has entries (-ENOTEMPTY). It stays one until it is removed.
+ *
+ * All inodes made within belong to it, and none moves in or out: fs_rename()
+ * and fs_link() across its border are -EXDEV. Changes beyond its quota are
+ * -EDQUOT; its durability and its compression hold for changes in it.
+ *
+ * The counters are kept in the batches that change what they count. No libfuse.
+ */
+
+#include "fs/fs.h"
+#include "fs/partition_setting.h"
+
+/* So many at a time: -ENOSPC beyond. */
+#define FS_PARTITION_MAX 4096u
+
+struct fs_partition {
+	uint64_t ino; /* of its directory */
+	struct partition_settings settings;
+	uint64_t keys;  /* files and other inodes that are no directories */
+	uint64_t bytes; /* they take, as st_blocks counts */
+	/* Since the store was opened: */
+	uint64_t operations; /* lookups, attributes, reads, listings, writes */
+	uint64_t writes;     /* changes, each a batch */
+	uint64_t value_bytes_raw; /* of them, before and after compression */
+	uint64_t value_bytes_stored;
+};
+
+/* 0, or -ENODATA: this inode is not the directory of a partition. */
+int fs_partition_stat(struct fs *fs, uint64_t ino,
+		      struct fs_partition *ret_partition);
+/* Cheap, no I/O. */
+bool fs_is_partition(struct fs *fs, uint64_t ino);
+
+/* NAME/.stats: "name value" lines. 0 or -ENOMEM. */
+int fs_partition_render(const struct fs_partition *partition,
+			struct buf *ret_text);
+
+/* fs_statfs() as an inode of a partition with a quota sees it. */
+int fs_statfs_at(struct fs *fs, uint64_t ino, struct fs_statfs *ret);
