@@ -207,12 +207,21 @@ int acl_accept(const struct fs_cred *cred, struct inode *inode,
  * fails, the caller takes it out with ino_set_remove.
  */
 int inode_drop_link(struct txn *txn, struct inode *inode, bool *ret_orphan);
+/* Takes an entry of any type out of a directory that was dropped; what it led
+ * to, *ret_ino, is an orphan then unless it has other names. */
+int dropped_entry_remove(struct fs *fs, uint64_t dir_ino, struct slice name,
+			 uint64_t *ret_ino);
 
 /* --- orphan.c --- */
 
 /* Deletes what is on the stored list of orphans, and completes what is on that
  * of truncations. What cannot be cleaned is logged and stays listed. */
 void orphans_clean(struct fs *fs);
+/* Deletes an inode without links. -ENOTEMPTY: a directory with entries. */
+int orphan_delete(struct fs *fs, uint64_t ino);
+/* Up to `max` numbers of the stored list of orphans, behind `after_ino`. */
+int orphans_list(struct fs *fs, uint64_t after_ino, uint64_t *ret_inos,
+		 size_t max, size_t *ret_count);
 
 /* --- truncate.c --- */
 

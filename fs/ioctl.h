@@ -7,8 +7,8 @@
  *
  * Compaction, checks and scrubs are jobs: they run in the background, one at a time,
  * and are watched with KVFS_IOC_JOB_STATUS. The last job's status stays until
- * the next one starts. Only the mount's owner and root may use these: EPERM
- * for others. ENOTTY: not a kvfs mount. All numbers are native-endian.
+ * the next one starts. Only the mount's owner and root may use these, but for
+ * KVFS_IOC_PARTITION: EPERM for others. ENOTTY: not a kvfs mount. All numbers are native-endian.
  */
 
 #include <linux/ioctl.h>
@@ -77,6 +77,26 @@ struct kvfs_scrub {
 	uint64_t reserved[2]; /* 0 */
 };
 
+/* A partition (fs/partition.h); the settings as enums and levels there. */
+struct kvfs_partition {
+	uint32_t schema;         /* enum value_schema */
+	uint32_t has_durability; /* 0: the mount's */
+	uint32_t durability;     /* enum kv_durability */
+	int32_t compress_level;  /* 0: the mount's; -1: none */
+	uint64_t quota_bytes;    /* 0: none */
+	uint64_t keys;
+	uint64_t bytes;
+	uint64_t operations; /* these since the mount */
+	uint64_t writes;
+	uint64_t value_bytes_raw;
+	uint64_t value_bytes_stored;
+	uint64_t reserved[5]; /* 0 */
+};
+
+struct kvfs_partition_name {
+	char name[256]; /* in the root directory; ends with a NUL */
+};
+
 #define KVFS_IOC_PROTOCOL 1u
 
 #define KVFS_IOC_INFO _IOR('k', 0x40, struct kvfs_info)
@@ -102,3 +122,11 @@ struct kvfs_scrub {
 #define KVFS_IOC_SCRUB _IOW('k', 0x48, struct kvfs_scrub)
 /* KVFS_IOC_CHECK, but going on where the last one stopped. */
 #define KVFS_IOC_CHECK_RESUME _IO('k', 0x58)
+/*
+ * Of the directory that it is called on, for anybody who can open it. ENODATA:
+ * it is no partition's.
+ */
+#define KVFS_IOC_PARTITION _IOR('k', 0x49, struct kvfs_partition)
+/* Drops a partition: at once; what was in it is deleted in the background.
+ * ENOENT, ENODATA: there is none of that name. */
+#define KVFS_IOC_PARTITION_DROP _IOW('k', 0x4a, struct kvfs_partition_name)

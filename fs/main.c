@@ -93,6 +93,17 @@ static void core_forget(void *ctx, uint64_t ino)
 	fs_forget(((struct mount *)ctx)->fs, ino);
 }
 
+static int dropper_start(struct mount *mount)
+{
+	struct dropper_settings settings = {
+		.fs = mount->fs,
+		.is_known = kernel_knows,
+		.ctx = mount,
+	};
+
+	return dropper_new(&settings, &mount->dropper);
+}
+
 /* Threads and tables that need an open store. */
 static int helpers_start(struct mount *mount)
 {
@@ -106,6 +117,7 @@ static int helpers_start(struct mount *mount)
 		.uid = geteuid(),
 		.gid = getegid(),
 		.render = mount_render,
+		.is_partition = mount_is_partition,
 		.ctx = mount,
 	};
 	struct forgetter_settings forget_settings = {
@@ -128,12 +140,15 @@ static int helpers_start(struct mount *mount)
 		error = jobs_new(mount->fs, &mount->jobs);
 	if (!error)
 		error = forgetter_new(&forget_settings, &mount->forgetter);
+	if (!error && !mount->options->read_only)
+		error = dropper_start(mount);
 	return error;
 }
 
 static void helpers_stop(struct mount *mount)
 {
 	worker_pool_free(mount->workers);
+	dropper_free(mount->dropper);
 	forgetter_free(mount->forgetter);
 	jobs_free(mount->jobs);
 }

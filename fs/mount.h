@@ -29,6 +29,7 @@
 #include <sys/stat.h>
 
 #include "fs/channel.h"
+#include "fs/dropper.h"
 #include "fs/forget.h"
 #include "fs/fs.h"
 #include "fs/jobs.h"
@@ -58,7 +59,8 @@ struct mount {
 	struct worker_pool *seekers; /* see op_lseek */
 	struct jobs *jobs;
 	struct forgetter *forgetter;
-	uint64_t slow_op_ns; /* 0: none is */
+	struct dropper *dropper; /* NULL: mounted read-only */
+	uint64_t slow_op_ns;     /* 0: none is */
 	uint64_t start_ns;
 	uid_t owner;
 
@@ -159,6 +161,7 @@ void task_scratch_release(const struct task *task, void *scratch);
 /* --- report.c: what the virtual files tell; ctx is the struct mount --- */
 
 virtual_render_fn mount_render;
+virtual_partition_fn mount_is_partition;
 
 /* --- op_*.c: handlers of libfuse's low-level interface --- */
 

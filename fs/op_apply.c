@@ -47,7 +47,8 @@ static int names_check(const struct application *application,
 		const struct fs_change *change = &application->changes[i];
 
 		if (!virtual_is_node(change->parent) &&
-		    !virtual_is_reserved(change->parent, change->name))
+		    !virtual_is_reserved(application->mount->virtual,
+					 change->parent, change->name))
 			continue;
 		*ret_failed = i;
 		return -EPERM;

@@ -81,19 +81,21 @@ static int add_entry(void *ctx, const struct fs_dirent *dirent)
 	return 0;
 }
 
-static int list_root(struct mount *mount, uint64_t cookie,
+/* A directory with virtual entries behind its real ones. */
+static int list_both(struct mount *mount, uint64_t ino, uint64_t cookie,
 		     struct listing *listing)
 {
 	if (cookie < VIRTUAL_COOKIE) {
 		size_t before = listing->used;
-		int error = fs_readdir(mount->fs, FS_ROOT_INO, cookie,
-				       add_entry, listing);
+		int error =
+			fs_readdir(mount->fs, ino, cookie, add_entry, listing);
 
 		/* Real entries may be left: virtual ones come last. */
 		if (error || listing->used != before)
 			return error;
 	}
-	return virtual_readdir_root(mount->virtual, cookie, add_entry, listing);
+	return virtual_readdir_behind(mount->virtual, ino, cookie, add_entry,
+				      listing);
 }
 
 static void readdir_run(struct task *task)
@@ -113,8 +115,8 @@ static void readdir_run(struct task *task)
 	else if (virtual_is_node(request->ino))
 		error = virtual_readdir(mount->virtual, request->ino,
 					task->offset, add_entry, &listing);
-	else if (request->ino == FS_ROOT_INO)
-		error = list_root(mount, task->offset, &listing);
+	else if (virtual_has_entries(mount->virtual, request->ino))
+		error = list_both(mount, request->ino, task->offset, &listing);
 	else
 		error = fs_readdir(mount->fs, request->ino, task->offset,
 				   add_entry, &listing);

@@ -13,6 +13,8 @@
 #include "fs/log.h"
 #include "fs/mount.h"
 #include "fs/op_apply.h"
+#include "fs/op_partition.h"
+#include "fs/partition.h"
 
 /* Reads ahead of readers, so many at a time. */
 #define BACKGROUND_MAX 64
@@ -75,7 +77,9 @@ void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct request request = request_begin(req, OP_STATFS, ino);
 	struct fs_statfs st;
-	int error = fs_statfs(request.mount->fs, &st);
+	struct fs *fs = request.mount->fs;
+	int error = virtual_is_node(ino) ? fs_statfs(fs, &st) :
+					   fs_statfs_at(fs, ino, &st);
 
 	if (error)
 		reply_error(&request, error);
@@ -190,6 +194,10 @@ void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg,
 		reply_error(request, -ENOTTY);
 		return;
 	}
+	if (command == KVFS_IOC_PARTITION) {
+		op_partition_stat(request);
+		return;
+	}
 	if (uid != 0 && uid != request->mount->owner) {
 		reply_error(request, -EPERM);
 		return;
@@ -225,6 +233,9 @@ void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg,
 	case KVFS_IOC_JOB_CANCEL:
 		jobs_cancel(request->mount->jobs);
 		reply_done(request, 0);
+		break;
+	case KVFS_IOC_PARTITION_DROP:
+		op_partition_drop(&task, in, in_size);
 		break;
 	case KVFS_IOC_APPLY:
 		op_apply(&task);

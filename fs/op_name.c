@@ -19,10 +19,12 @@ static struct slice name_slice(const char *name)
 }
 
 /* May the directory `parent` get or lose this name? 0 or -EPERM. */
-static int name_check_real(uint64_t parent, const char *name)
+static int name_check_real(const struct request *request, uint64_t parent,
+			   const char *name)
 {
 	if (virtual_is_node(parent) ||
-	    virtual_is_reserved(parent, name_slice(name)))
+	    virtual_is_reserved(request->mount->virtual, parent,
+				name_slice(name)))
 		return -EPERM;
 	return 0;
 }
@@ -50,7 +52,8 @@ static void lookup_run(struct task *task)
 		error = fs_lookup(mount->fs, request->ino, name, &attr);
 		node = attr.ino;
 	}
-	if (error == -ENOENT && !virtual_is_node(request->ino))
+	if (error == -ENOENT && !virtual_is_node(request->ino) &&
+	    !virtual_is_volatile(name))
 		reply_no_entry(request);
 	else if (error)
 		reply_error(request, error);
@@ -75,7 +78,7 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct request request = request_begin(req, OP_MKNOD, parent);
 	struct fs_cred cred = request_cred(req);
 	struct fs_attr attr;
-	int error = name_check_real(parent, name);
+	int error = name_check_real(&request, parent, name);
 
 	if (!error)
 		error = fs_mknod(request.mount->fs, &cred, parent,
@@ -88,7 +91,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	struct request request = request_begin(req, OP_MKDIR, parent);
 	struct fs_cred cred = request_cred(req);
 	struct fs_attr attr;
-	int error = name_check_real(parent, name);
+	int error = name_check_real(&request, parent, name);
 
 	if (!error)
 		error = fs_mkdir(request.mount->fs, &cred, parent,
@@ -102,7 +105,7 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 	struct request request = request_begin(req, OP_SYMLINK, parent);
 	struct fs_cred cred = request_cred(req);
 	struct fs_attr attr;
-	int error = name_check_real(parent, name);
+	int error = name_check_real(&request, parent, name);
 
 	if (!error)
 		error = fs_symlink(request.mount->fs, &cred, parent,
@@ -115,7 +118,7 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
 {
 	struct request request = request_begin(req, OP_LINK, ino);
 	struct fs_attr attr;
-	int error = name_check_real(parent, name);
+	int error = name_check_real(&request, parent, name);
 
 	if (!error && virtual_is_node(ino))
 		error = -EPERM;
@@ -129,7 +132,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct request request = request_begin(req, OP_UNLINK, parent);
 	uint64_t ino;
-	int error = name_check_real(parent, name);
+	int error = name_check_real(&request, parent, name);
 
 	if (!error)
 		error = fs_unlink(request.mount->fs, parent, name_slice(name),
@@ -141,7 +144,7 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct request request = request_begin(req, OP_RMDIR, parent);
 	uint64_t ino;
-	int error = name_check_real(parent, name);
+	int error = name_check_real(&request, parent, name);
 
 	if (!error)
 		error = fs_rmdir(request.mount->fs, parent, name_slice(name),
@@ -154,10 +157,10 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 {
 	struct request request = request_begin(req, OP_RENAME, parent);
 	struct fs_cred cred = request_cred(req);
-	int error = name_check_real(parent, name);
+	int error = name_check_real(&request, parent, name);
 
 	if (!error)
-		error = name_check_real(new_parent, new_name);
+		error = name_check_real(&request, new_parent, new_name);
 	if (!error)
 		error = fs_rename(request.mount->fs, &cred, parent,
 				  name_slice(name), new_parent,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "fs/mount.h"
+#include "fs/partition_setting.h"
 
 static struct slice string_slice(const char *string)
 {
@@ -72,6 +73,21 @@ static bool must_kill_sgid(struct mount *mount, const struct fs_cred *cred,
 	return attr.gid != cred->gid && !cred->in_group(cred->ctx, attr.gid);
 }
 
+/* Settings of a partition are for its owner, whoever may write to it. */
+static int setting_check(struct mount *mount, uint64_t ino, uint32_t uid,
+			 const char *name)
+{
+	struct fs_attr attr;
+	int error;
+
+	if (uid == 0 || !xattr_is_setting(string_slice(name)))
+		return 0;
+	error = fs_getattr(mount->fs, ino, &attr);
+	if (error)
+		return error;
+	return attr.uid == uid ? 0 : -EPERM;
+}
+
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 		 const char *value, size_t size, int flags)
 {
@@ -80,6 +96,8 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 	struct fs_cred cred = request_cred(req);
 	int error = virtual_is_node(ino) ? -EOPNOTSUPP : name_check(name);
 
+	if (!error)
+		error = setting_check(mount, ino, cred.uid, name);
 	if (!error)
 		error = fs_setxattr(mount->fs, &cred, ino, string_slice(name),
 				    slice_of(value, size), flags,
@@ -125,6 +143,9 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 	struct request request = request_begin(req, OP_REMOVEXATTR, ino);
 	int error = virtual_is_node(ino) ? -ENODATA : name_check(name);
 
+	if (!error)
+		error = setting_check(request.mount, ino,
+				      fuse_req_ctx(req)->uid, name);
 	if (!error)
 		error = fs_removexattr(request.mount->fs, ino,
 				       string_slice(name));

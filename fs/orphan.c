@@ -9,6 +9,8 @@
  *	   list are left from a crash and deleted at open.
  *	3. An orphan's keys go in batches of DELETE_BATCH_MAX, its record and
  *	   its ORPHAN key last. Nobody can look at it in between.
+ *	4. A directory with entries is one only as a partition, or in one, that
+ *	   was dropped: it is left to who empties those (partition_drop.c).
  */
 
 #include <errno.h>
@@ -84,6 +86,8 @@ static int delete_step(struct txn *txn, uint64_t ino)
 	/* A damaged record does not keep the rest from being deleted. */
 	if (error && error != -ESTALE && error != -EIO)
 		return error;
+	if ((error || inode_is_dir(&inode)) && dir_check_empty(txn->fs, ino))
+		return -ENOTEMPTY;
 	if (error || inode.block_count || inode.prealloc_count ||
 	    inode.xattr_names_size)
 		more = sweep_inode(txn, ino);
@@ -95,7 +99,7 @@ static int delete_step(struct txn *txn, uint64_t ino)
 	return error ? error : more;
 }
 
-static int orphan_delete(struct fs *fs, uint64_t ino)
+int orphan_delete(struct fs *fs, uint64_t ino)
 {
 	struct txn *txn;
 	int result;
@@ -122,7 +126,7 @@ void fs_forget(struct fs *fs, uint64_t ino)
 	if (!ino_set_has(&fs->orphans, ino))
 		return;
 	error = orphan_delete(fs, ino);
-	if (error && error != -EROFS)
+	if (error && error != -EROFS && error != -ENOTEMPTY)
 		fs_log(fs, KV_LOG_WARNING,
 		       "unlinked inode %llu could not be deleted (error %d); "
 		       "it will be at the next mount",
@@ -136,7 +140,8 @@ bool fs_is_orphan(struct fs *fs, uint64_t ino)
 
 /* Inode numbers from one of the stored lists. */
 struct ino_list {
-	uint64_t inos[CLEAN_BATCH];
+	uint64_t *inos;
+	size_t max;
 	size_t count;
 };
 
@@ -148,12 +153,12 @@ static int collect(void *ctx, const struct kv_entry *entry)
 	if (schema_key_decode(entry->key, &parts))
 		return 0;
 	list->inos[list->count++] = parts.number;
-	return list->count == CLEAN_BATCH;
+	return list->count == list->max;
 }
 
-/* The next numbers on a list; 0 at its end. */
+/* The next numbers on a list. */
 static int list_next(struct fs *fs, enum key_tag tag, uint64_t after_ino,
-		     struct ino_list *ret_list)
+		     struct ino_list *list)
 {
 	struct kv_range range = { .after = true };
 	struct schema_key prefix, from;
@@ -166,26 +171,40 @@ static int list_next(struct fs *fs, enum key_tag tag, uint64_t after_ino,
 		truncate_key_encode(&from, after_ino);
 	range.prefix = key_slice(&prefix);
 	range.from = key_slice(&from);
-	ret_list->count = 0;
-	result = store_list(fs, &range, 0, collect, ret_list);
-	return result < 0 ? result : (int)ret_list->count;
+	list->count = 0;
+	result = store_list(fs, &range, 0, collect, list);
+	return result < 0 ? result : 0;
+}
+
+int orphans_list(struct fs *fs, uint64_t after_ino, uint64_t *ret_inos,
+		 size_t max, size_t *ret_count)
+{
+	struct ino_list list = { .inos = ret_inos, .max = max };
+	int error = list_next(fs, TAG_ORPHAN, after_ino, &list);
+
+	if (!error)
+		*ret_count = list.count;
+	return error;
 }
 
 static void list_clean(struct fs *fs, enum key_tag tag,
 		       int (*clean)(struct fs *fs, uint64_t ino))
 {
-	struct ino_list list;
+	uint64_t inos[CLEAN_BATCH];
+	struct ino_list list = { .inos = inos, .max = CLEAN_BATCH };
 	uint64_t last = 0;
 	uint64_t cleaned = 0;
 	size_t i;
 	int result;
 
-	while ((result = list_next(fs, tag, last, &list)) > 0) {
+	while ((result = list_next(fs, tag, last, &list)) == 0 && list.count) {
 		for (i = 0; i < list.count; i++) {
 			last = list.inos[i];
 			result = clean(fs, last);
 			if (result == -EROFS)
 				return;
+			if (result == -ENOTEMPTY)
+				continue;
 			if (result)
 				fs_log(fs, KV_LOG_WARNING,
 				       "inode %llu could not be cleaned up "

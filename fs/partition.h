@@ -43,5 +43,30 @@ bool fs_is_partition(struct fs *fs, uint64_t ino);
 int fs_partition_render(const struct fs_partition *partition,
 			struct buf *ret_text);
 
+/*
+ * Removes a partition with all that is in it, in one step: -ENOENT, -ENODATA
+ * when the name leads to a directory that is none, -ENOTDIR. What was in it is
+ * still to be deleted, now or by any later opener, with fs_empty_dropped().
+ * What somebody has open stays until fs_forget(), as after fs_unlink().
+ * *ret_ino: its directory, as fs_rmdir(); call fs_forget() for it.
+ */
+int fs_partition_drop(struct fs *fs, struct slice name, uint64_t *ret_ino);
+
+/* Both may be NULL. */
+struct fs_emptying {
+	/* Whether somebody may still look at an inode: it is then left, an
+	 * orphan, to fs_forget(). */
+	bool (*is_known)(void *ctx, uint64_t ino);
+	bool (*shall_stop)(void *ctx);
+	void *ctx;
+};
+
+/*
+ * Deletes what dropped partitions contained, in small steps, each a batch: 0
+ * when nothing is left, -ECANCELED, or an error that kept something from being
+ * deleted. The filesystem may be in use; one thread at a time.
+ */
+int fs_empty_dropped(struct fs *fs, const struct fs_emptying *how);
+
 /* fs_statfs() as an inode of a partition with a quota sees it. */
 int fs_statfs_at(struct fs *fs, uint64_t ino, struct fs_statfs *ret);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "fs/mount.h"
+#include "fs/partition.h"
 #include "fs/stats_text.h"
 
 static uint64_t resident_bytes(void)
@@ -74,11 +75,30 @@ static void report_fill(struct mount *mount, struct stats_report *report)
 		opstats_read(&mount->stats, (enum op)op, &report->ops[op]);
 }
 
-int mount_render(void *ctx, enum virtual_file file, struct buf *ret_text)
+static int partition_render(struct mount *mount, uint64_t ino,
+			    struct buf *ret_text)
 {
-	struct stats_report *report = malloc(sizeof(*report));
+	struct fs_partition partition;
+
+	if (fs_partition_stat(mount->fs, ino, &partition))
+		return -ENOENT;
+	return fs_partition_render(&partition, ret_text);
+}
+
+bool mount_is_partition(void *ctx, uint64_t ino)
+{
+	return fs_is_partition(((struct mount *)ctx)->fs, ino);
+}
+
+int mount_render(void *ctx, enum virtual_file file, uint64_t partition,
+		 struct buf *ret_text)
+{
+	struct stats_report *report;
 	int error = -EINVAL;
 
+	if (file == VIRTUAL_PARTITION)
+		return partition_render(ctx, partition, ret_text);
+	report = malloc(sizeof(*report));
 	if (!report)
 		return -ENOMEM;
 	report_fill(ctx, report);
@@ -98,6 +118,7 @@ int mount_render(void *ctx, enum virtual_file file, struct buf *ret_text)
 	case VIRTUAL_CONFIG:
 		error = stats_render_config(report, ret_text);
 		break;
+	case VIRTUAL_PARTITION:
 	case VIRTUAL_FILE_COUNT:
 	default:
 		break;

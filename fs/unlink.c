@@ -48,6 +48,8 @@ struct removal {
 	uint64_t parent;
 	struct slice name;
 	bool is_rmdir;
+	bool is_drop;    /* of a partition, with all that is in it */
+	bool is_dropped; /* the directory is: its entries go, of any type */
 	struct dentry dentry;
 	bool orphan;
 };
@@ -56,6 +58,8 @@ static int type_check(const struct removal *removal)
 {
 	bool is_dir = S_ISDIR(mode_of_type(removal->dentry.type));
 
+	if (removal->is_dropped)
+		return 0;
 	if (removal->is_rmdir)
 		return is_dir ? 0 : -ENOTDIR;
 	return is_dir ? -EISDIR : 0;
@@ -74,7 +78,9 @@ static int target_drop(struct txn *txn, struct removal *removal)
 		return 0;
 	if (error)
 		return error;
-	if (removal->is_rmdir) {
+	if (removal->is_drop && inode.partition != inode.ino)
+		return -ENODATA;
+	if (removal->is_rmdir && !removal->is_drop) {
 		error = dir_check_empty(txn->fs, inode.ino);
 		if (error)
 			return error;
@@ -85,16 +91,18 @@ static int target_drop(struct txn *txn, struct removal *removal)
 static int removal_prepare(struct txn *txn, struct removal *removal)
 {
 	struct inode dir;
-	int error;
+	int error = 0;
 
-	error = dir_load(txn, removal->parent, &dir);
+	if (!removal->is_dropped)
+		error = dir_load(txn, removal->parent, &dir);
 	if (!error)
 		error = type_check(removal);
 	if (!error)
 		error = target_drop(txn, removal);
 	if (!error)
 		error = dentry_delete(txn, removal->parent, &removal->dentry);
-	if (error)
+	/* Of a directory that goes, too, nobody counts the links any more. */
+	if (error || removal->is_dropped)
 		return error;
 	if (removal->is_rmdir && dir.nlink > 2)
 		dir.nlink--;
@@ -207,4 +215,29 @@ int fs_rmdir(struct fs *fs, uint64_t parent, struct slice name,
 	int error = name_check(name, NAME_RMDIR);
 
 	return error ? error : removal_run(fs, &removal, ret_ino);
+}
+
+int fs_partition_drop(struct fs *fs, struct slice name, uint64_t *ret_ino)
+{
+	struct removal removal = {
+		.parent = FS_ROOT_INO,
+		.name = name,
+		.is_rmdir = true,
+		.is_drop = true,
+	};
+	int error = name_check(name, NAME_RMDIR);
+
+	return error ? error : removal_run(fs, &removal, ret_ino);
+}
+
+int dropped_entry_remove(struct fs *fs, uint64_t dir_ino, struct slice name,
+			 uint64_t *ret_ino)
+{
+	struct removal removal = {
+		.parent = dir_ino,
+		.name = name,
+		.is_dropped = true,
+	};
+
+	return removal_run(fs, &removal, ret_ino);
 }

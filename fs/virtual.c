@@ -27,6 +27,8 @@
 #define TOP_BIT ((uint64_t)1 << 63)
 #define DIR_NODE (TOP_BIT | 1)
 #define FILE_INO_FIRST (TOP_BIT | 2)
+/* And the number of the directory, of which real ones do not have this bit. */
+#define PARTITION_INO_BIT ((uint64_t)1 << 62)
 #define SNAPSHOT_NODE_FIRST (TOP_BIT | 16)
 #define CHAIN_COUNT 64
 
@@ -35,6 +37,7 @@ struct snapshot {
 	uint64_t node;
 	uint64_t lookup_count;
 	enum virtual_file file;
+	uint64_t partition; /* its directory; 0: of the store */
 	struct timespec time;
 	struct buf text;
 };
@@ -55,7 +58,7 @@ struct virtual
 static const char *const file_names[VIRTUAL_FILE_COUNT] = {
 	[VIRTUAL_STATS] = ".stats",    [VIRTUAL_JSON] = "stats.json",
 	[VIRTUAL_METRICS] = "metrics", [VIRTUAL_HEALTH] = "health",
-	[VIRTUAL_CONFIG] = "config",
+	[VIRTUAL_CONFIG] = "config",   [VIRTUAL_PARTITION] = ".stats",
 };
 static const char dir_name[] = ".kvfs";
 
@@ -101,10 +104,21 @@ void virtual_free(struct virtual *virtual)
 	free(virtual);
 }
 
-bool virtual_is_reserved(uint64_t parent, struct slice name)
+bool virtual_is_reserved(const struct virtual *virtual, uint64_t parent,
+			 struct slice name)
 {
-	return parent == FS_ROOT_INO &&
-	       (name_is(name, dir_name) || name_is(name, file_names[0]));
+	const struct virtual_settings *settings = &virtual->settings;
+
+	if (parent == FS_ROOT_INO)
+		return name_is(name, dir_name) ||
+		       name_is(name, file_names[VIRTUAL_STATS]);
+	return name_is(name, file_names[VIRTUAL_PARTITION]) &&
+	       settings->is_partition(settings->ctx, parent);
+}
+
+bool virtual_is_volatile(struct slice name)
+{
+	return name_is(name, file_names[VIRTUAL_PARTITION]);
 }
 
 /* --- snapshots --- */
@@ -156,7 +170,7 @@ static int snapshot_insert(struct virtual *virtual, struct snapshot *snapshot)
 }
 
 static int snapshot_new(struct virtual *virtual, enum virtual_file file,
-			struct snapshot **ret_snapshot)
+			uint64_t partition, struct snapshot **ret_snapshot)
 {
 	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
 	int error;
@@ -164,8 +178,9 @@ static int snapshot_new(struct virtual *virtual, enum virtual_file file,
 	if (!snapshot)
 		return -ENOMEM;
 	snapshot->file = file;
+	snapshot->partition = partition;
 	clock_gettime(CLOCK_REALTIME, &snapshot->time);
-	error = virtual->settings.render(virtual->settings.ctx, file,
+	error = virtual->settings.render(virtual->settings.ctx, file, partition,
 					 &snapshot->text);
 	if (!error)
 		error = snapshot_insert(virtual, snapshot);
@@ -215,12 +230,18 @@ static void dir_attr(const struct virtual *virtual, struct fs_attr *ret_attr)
 	};
 }
 
+static uint64_t file_ino(enum virtual_file file, uint64_t partition)
+{
+	return partition ? TOP_BIT | PARTITION_INO_BIT | partition :
+			   FILE_INO_FIRST + file;
+}
+
 static void snapshot_attr(const struct virtual *virtual,
 			  const struct snapshot *snapshot,
 			  struct fs_attr *ret_attr)
 {
 	*ret_attr = (struct fs_attr){
-		.ino = FILE_INO_FIRST + snapshot->file,
+		.ino = file_ino(snapshot->file, snapshot->partition),
 		.mode = S_IFREG | 0444,
 		.nlink = 1,
 		.uid = virtual->settings.uid,
@@ -276,10 +297,11 @@ static int lookup_self(struct virtual *virtual, uint64_t node,
 }
 
 static int lookup_file(struct virtual *virtual, enum virtual_file file,
-		       uint64_t *ret_node, struct fs_attr *ret_attr)
+		       uint64_t partition, uint64_t *ret_node,
+		       struct fs_attr *ret_attr)
 {
 	struct snapshot *snapshot;
-	int error = snapshot_new(virtual, file, &snapshot);
+	int error = snapshot_new(virtual, file, partition, &snapshot);
 
 	if (error)
 		return error;
@@ -288,31 +310,36 @@ static int lookup_file(struct virtual *virtual, enum virtual_file file,
 	return 0;
 }
 
-static int lookup_in_root(struct virtual *virtual, struct slice name,
-			  uint64_t *ret_node, struct fs_attr *ret_attr)
+/* In the root, or in any real directory. */
+static int lookup_in_real(struct virtual *virtual, uint64_t parent,
+			  struct slice name, uint64_t *ret_node,
+			  struct fs_attr *ret_attr)
 {
 	if (virtual->settings.visibility == STATS_OFF ||
-	    !virtual_is_reserved(FS_ROOT_INO, name))
+	    !virtual_is_reserved(virtual, parent, name))
 		return 1;
 	if (name_is(name, dir_name))
 		return lookup_self(virtual, DIR_NODE, ret_node, ret_attr);
-	return lookup_file(virtual, VIRTUAL_STATS, ret_node, ret_attr);
+	if (parent == FS_ROOT_INO)
+		return lookup_file(virtual, VIRTUAL_STATS, 0, ret_node,
+				   ret_attr);
+	return lookup_file(virtual, VIRTUAL_PARTITION, parent, ret_node,
+			   ret_attr);
 }
 
 int virtual_lookup(struct virtual *virtual, uint64_t parent, struct slice name,
 		   uint64_t *ret_node, struct fs_attr *ret_attr)
 {
-	if (parent == FS_ROOT_INO)
-		return lookup_in_root(virtual, name, ret_node, ret_attr);
 	if (!virtual_is_node(parent))
-		return 1;
+		return lookup_in_real(virtual, parent, name, ret_node,
+				      ret_attr);
 	if (name_is(name, "."))
 		return lookup_self(virtual, parent, ret_node, ret_attr);
 	if (parent != DIR_NODE)
 		return -ENOTDIR;
-	for (unsigned int i = VIRTUAL_JSON; i < VIRTUAL_FILE_COUNT; i++) {
+	for (unsigned int i = VIRTUAL_JSON; i < VIRTUAL_PARTITION; i++) {
 		if (name_is(name, file_names[i]))
-			return lookup_file(virtual, (enum virtual_file)i,
+			return lookup_file(virtual, (enum virtual_file)i, 0,
 					   ret_node, ret_attr);
 	}
 	return -ENOENT;
@@ -367,7 +394,7 @@ int virtual_readdir(struct virtual *virtual, uint64_t node, uint64_t cookie,
 		stop = show(fn, ctx, ".", DIR_NODE, S_IFDIR, 1);
 	if (!stop && cookie < 2)
 		stop = show(fn, ctx, "..", FS_ROOT_INO, S_IFDIR, 2);
-	for (unsigned int i = VIRTUAL_JSON; !stop && i < VIRTUAL_FILE_COUNT;
+	for (unsigned int i = VIRTUAL_JSON; !stop && i < VIRTUAL_PARTITION;
 	     i++) {
 		if (cookie < 2 + i)
 			stop = show(fn, ctx, file_names[i], FILE_INO_FIRST + i,
@@ -376,17 +403,28 @@ int virtual_readdir(struct virtual *virtual, uint64_t node, uint64_t cookie,
 	return 0;
 }
 
-int virtual_readdir_root(struct virtual *virtual, uint64_t cookie,
-			 fs_readdir_fn *fn, void *ctx)
+bool virtual_has_entries(const struct virtual *virtual, uint64_t ino)
 {
+	const struct virtual_settings *settings = &virtual->settings;
+
+	return settings->visibility == STATS_VISIBLE &&
+	       (ino == FS_ROOT_INO ||
+		settings->is_partition(settings->ctx, ino));
+}
+
+int virtual_readdir_behind(struct virtual *virtual, uint64_t ino,
+			   uint64_t cookie, fs_readdir_fn *fn, void *ctx)
+{
+	uint64_t partition = ino == FS_ROOT_INO ? 0 : ino;
 	int stop = 0;
 
-	if (virtual->settings.visibility != STATS_VISIBLE)
+	if (!virtual_has_entries(virtual, ino))
 		return 0;
 	if (cookie < VIRTUAL_COOKIE + 1)
-		stop = show(fn, ctx, file_names[VIRTUAL_STATS], FILE_INO_FIRST,
-			    S_IFREG, VIRTUAL_COOKIE + 1);
-	if (!stop && cookie < VIRTUAL_COOKIE + 2)
+		stop = show(fn, ctx, file_names[VIRTUAL_STATS],
+			    file_ino(VIRTUAL_STATS, partition), S_IFREG,
+			    VIRTUAL_COOKIE + 1);
+	if (!stop && !partition && cookie < VIRTUAL_COOKIE + 2)
 		show(fn, ctx, dir_name, DIR_NODE, S_IFDIR, VIRTUAL_COOKIE + 2);
 	return 0;
 }

@@ -3,7 +3,8 @@
 
 /*
  * The files that exist nowhere but here: /.stats and, in the directory /.kvfs,
- * stats.json, metrics, health and config. No libfuse, no store.
+ * stats.json, metrics, health and config; and .stats in the directory of each
+ * partition. No libfuse, no store.
  *
  * Identity. Node ids of real inodes are inode numbers, below 2^63. Virtual
  * ones have the top bit set. The directory has one node for ever. Each lookup
@@ -27,17 +28,22 @@ enum virtual_file {
 	VIRTUAL_METRICS,
 	VIRTUAL_HEALTH,
 	VIRTUAL_CONFIG,
+	VIRTUAL_PARTITION, /* NAME/.stats */
 	VIRTUAL_FILE_COUNT,
 };
 
-/* Appends the text of a file. 0 or -ENOMEM. Called without locks. */
+/* Appends the text of a file; `partition` is whose, of VIRTUAL_PARTITION. 0,
+ * -ENOENT, -ENOMEM. Called without locks. */
 typedef int virtual_render_fn(void *ctx, enum virtual_file file,
-			      struct buf *ret_text);
+			      uint64_t partition, struct buf *ret_text);
+/* Whether this inode is the directory of a partition. Cheap, no locks. */
+typedef bool virtual_partition_fn(void *ctx, uint64_t ino);
 
 struct virtual_settings {
 	enum stats_visibility visibility;
 	uint32_t uid, gid; /* who owns the files */
 	virtual_render_fn *render;
+	virtual_partition_fn *is_partition;
 	void *ctx;
 };
 
@@ -57,7 +63,11 @@ static inline bool virtual_is_node(uint64_t node)
 
 /* Is this name kept for a virtual file, shown or not? No real one may get it,
  * or it would come to light or vanish with the option `stats`. */
-bool virtual_is_reserved(uint64_t parent, struct slice name);
+bool virtual_is_reserved(const struct virtual *virtual, uint64_t parent,
+			 struct slice name);
+/* A name that may come to be a virtual file's in any directory: that there is
+ * none is not to be remembered. */
+bool virtual_is_volatile(struct slice name);
 
 /*
  * 0; 1 when the name is not virtual's to answer (parent is real then); -ENOENT,
@@ -82,9 +92,10 @@ int virtual_readdir(struct virtual *virtual, uint64_t node, uint64_t cookie,
 		    fs_readdir_fn *fn, void *ctx);
 
 /*
- * What the root's listing has behind its real entries; nothing unless they are
- * visible. Cookies lie beyond VIRTUAL_COOKIE, those of real entries below.
+ * What the listing of the root or of a partition's directory has behind its
+ * real entries; nothing unless they are visible. Cookies lie beyond VIRTUAL_COOKIE, those of real entries below.
  */
 #define VIRTUAL_COOKIE ((uint64_t)1 << 62)
-int virtual_readdir_root(struct virtual *virtual, uint64_t cookie,
-			 fs_readdir_fn *fn, void *ctx);
+bool virtual_has_entries(const struct virtual *virtual, uint64_t ino);
+int virtual_readdir_behind(struct virtual *virtual, uint64_t ino,
+			   uint64_t cookie, fs_readdir_fn *fn, void *ctx);

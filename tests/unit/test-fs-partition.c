@@ -430,6 +430,136 @@ static void a_partition_goes_with_its_directory(void **state)
 	assert_sound(f);
 }
 
+/* p with directories, a file of two names and a file of many blocks. */
+static uint64_t fill_partition(struct fs_fixture *f)
+{
+	uint64_t p = make_partition(f, "schema", "bytes");
+	uint64_t d = make_dir_in(f, p, "d");
+	uint64_t e = make_dir_in(f, d, "e");
+	uint64_t a = make_file_in(f, p, "a");
+	static char bytes[100000];
+	char name[16];
+
+	assert_int_equal(fs_write(f->fs, a, 0, bytes, sizeof(bytes), 0), 0);
+	assert_int_equal(fs_link(f->fs, a, e, name_of("a2"), NULL), 0);
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		put(f, make_file_in(f, i % 2 ? d : e, name), 0, name);
+	}
+	return p;
+}
+
+static uint64_t inode_count(struct fs_fixture *f)
+{
+	struct fs_statfs space;
+
+	assert_int_equal(fs_statfs(f->fs, &space), 0);
+	return space.file_count;
+}
+
+static const struct fs_emptying all = { NULL, NULL, NULL };
+
+static void a_dropped_partition_is_gone_at_once_and_emptied_later(void **state)
+{
+	struct fs_fixture *f = *state;
+	uint64_t p = fill_partition(f);
+	uint64_t gone, syncs = disk_syncs(f);
+	uint64_t before;
+
+	make_dir(f, "plain");
+	assert_int_equal(fs_partition_drop(f->fs, name_of("plain"), &gone),
+			 -ENODATA);
+	assert_int_equal(fs_partition_drop(f->fs, name_of("none"), &gone),
+			 -ENOENT);
+	before = kv_last_lsn(fs_kv(f->fs));
+	assert_int_equal(fs_partition_drop(f->fs, name_of("p"), &gone), 0);
+	assert_int_equal(gone, p);
+	/* A handful of records, whatever was in it. */
+	assert_true(kv_last_lsn(fs_kv(f->fs)) - before < 10);
+	assert_int_equal(find(f, "p"), -ENOENT);
+	assert_false(fs_is_partition(f->fs, p));
+	assert_sound(f);
+	fs_forget(f->fs, gone);
+	assert_sound(f);
+	assert_int_equal(inode_count(f), 206);
+	/* The name is free. */
+	assert_true(make_partition(f, "schema", "int") != p);
+	fs_fixture_reopen(f);
+	assert_sound(f);
+	assert_int_equal(inode_count(f), 207);
+	assert_int_equal(fs_empty_dropped(f->fs, &all), 0);
+	assert_int_equal(inode_count(f), 3);
+	assert_sound(f);
+	assert_true(disk_syncs(f) < syncs + 10);
+}
+
+static bool stops(void *ctx)
+{
+	unsigned int *left = ctx;
+
+	if (*left == 0)
+		return true;
+	--*left;
+	return false;
+}
+
+static void emptying_goes_on_wherever_it_was_stopped(void **state)
+{
+	struct fs_fixture *f = *state;
+	unsigned int left, rounds = 0;
+	struct fs_emptying how = { .shall_stop = stops, .ctx = &left };
+	int error;
+
+	fill_partition(f);
+	assert_int_equal(fs_partition_drop(f->fs, name_of("p"), NULL), 0);
+	do {
+		left = 17;
+		error = fs_empty_dropped(f->fs, &how);
+		assert_sound(f);
+		if (++rounds % 4 == 0)
+			fs_fixture_reopen(f);
+	} while (error == -ECANCELED);
+	assert_int_equal(error, 0);
+	assert_true(rounds > 5);
+	assert_int_equal(inode_count(f), 1);
+	assert_sound(f);
+}
+
+static bool knows(void *ctx, uint64_t ino)
+{
+	uint64_t *known = ctx;
+
+	return ino == *known;
+}
+
+static void what_is_open_outlives_its_partition(void **state)
+{
+	struct fs_fixture *f = *state;
+	uint64_t p = fill_partition(f);
+	uint64_t open = (uint64_t)find_in(f, p, "a");
+	struct fs_emptying how = { .is_known = knows, .ctx = &open };
+	uint64_t d = (uint64_t)find_in(f, p, "d");
+	struct fs_attr attr;
+
+	assert_int_equal(fs_partition_drop(f->fs, name_of("p"), NULL), 0);
+	/* In what goes, nothing new. */
+	assert_int_equal(fs_mknod(f->fs, &f->cred, p, name_of("new"),
+				  S_IFREG | 0600, 0, &attr),
+			 -ENOENT);
+	assert_int_equal(fs_empty_dropped(f->fs, &how), 0);
+	assert_int_equal(fs_mknod(f->fs, &f->cred, d, name_of("new"),
+				  S_IFREG | 0600, 0, &attr),
+			 -ESTALE);
+	assert_int_equal(inode_count(f), 2);
+	assert_int_equal(attr_of(f, open).nlink, 0);
+	put(f, open, 99999, "yz");
+	assert_sound(f);
+	assert_true(fs_is_orphan(f->fs, open));
+	fs_forget(f->fs, open);
+	assert_int_equal(inode_count(f), 1);
+	assert_sound(f);
+}
+
 static void repaired(void *ctx, const struct fs_problem *problem,
 		     const char *done)
 {
@@ -487,6 +617,9 @@ int main(void)
 		FS_TEST(compression_is_that_of_the_partition),
 		FS_TEST(operations_and_writes_count_since_open),
 		FS_TEST(a_partition_goes_with_its_directory),
+		FS_TEST(a_dropped_partition_is_gone_at_once_and_emptied_later),
+		FS_TEST(emptying_goes_on_wherever_it_was_stopped),
+		FS_TEST(what_is_open_outlives_its_partition),
 		FS_TEST(wrong_counts_are_found_and_repaired),
 	};
 

@@ -17,16 +17,26 @@ static unsigned int render_count;
 static int render_error;
 
 /* The text tells the file and how often one was rendered. */
-static int render(void *ctx, enum virtual_file file, struct buf *ret_text)
+static int render(void *ctx, enum virtual_file file, uint64_t partition,
+		  struct buf *ret_text)
 {
 	char text[32];
 	int size = snprintf(text, sizeof(text), "%d:%u\n", (int)file,
 			    ++render_count);
 
+	assert_int_equal(partition, file == VIRTUAL_PARTITION ? 40 : 0);
+
 	assert_ptr_equal(ctx, &render_count);
 	if (render_error)
 		return render_error;
 	return buf_append(ret_text, text, (size_t)size);
+}
+
+/* 40 is one. */
+static bool is_partition(void *ctx, uint64_t ino)
+{
+	assert_ptr_equal(ctx, &render_count);
+	return ino == 40;
 }
 
 static void make(enum stats_visibility visibility)
@@ -36,6 +46,7 @@ static void make(enum stats_visibility visibility)
 		.uid = 7,
 		.gid = 8,
 		.render = render,
+		.is_partition = is_partition,
 		.ctx = &render_count,
 	};
 
@@ -255,10 +266,10 @@ static void switched_off_there_are_none_but_their_names_stay_kept(void **state)
 	make(STATS_OFF);
 	assert_int_equal(lookup(1, ".stats", &node, &attr), 1);
 	assert_int_equal(lookup(1, ".kvfs", &node, &attr), 1);
-	assert_true(virtual_is_reserved(1, SLICE_LITERAL(".stats")));
-	assert_true(virtual_is_reserved(1, SLICE_LITERAL(".kvfs")));
-	assert_false(virtual_is_reserved(2, SLICE_LITERAL(".stats")));
-	assert_false(virtual_is_reserved(1, SLICE_LITERAL("stats")));
+	assert_true(virtual_is_reserved(virtual, 1, SLICE_LITERAL(".stats")));
+	assert_true(virtual_is_reserved(virtual, 1, SLICE_LITERAL(".kvfs")));
+	assert_false(virtual_is_reserved(virtual, 2, SLICE_LITERAL(".stats")));
+	assert_false(virtual_is_reserved(virtual, 1, SLICE_LITERAL("stats")));
 }
 
 struct seen {
@@ -313,15 +324,44 @@ static void only_visible_files_are_in_the_root_s_listing(void **state)
 	struct seen seen = { .room = 100 };
 
 	(void)state;
-	assert_int_equal(virtual_readdir_root(virtual, 5, see, &seen), 0);
+	assert_int_equal(
+		virtual_readdir_behind(virtual, FS_ROOT_INO, 5, see, &seen), 0);
 	assert_string_equal(seen.names, "");
 	make(STATS_VISIBLE);
-	assert_int_equal(virtual_readdir_root(virtual, 5, see, &seen), 0);
+	assert_int_equal(
+		virtual_readdir_behind(virtual, FS_ROOT_INO, 5, see, &seen), 0);
 	assert_string_equal(seen.names, ".stats .kvfs ");
 	/* All of it was seen. */
-	assert_int_equal(
-		virtual_readdir_root(virtual, seen.last_cookie, see, &seen), 0);
+	assert_int_equal(virtual_readdir_behind(virtual, FS_ROOT_INO,
+						seen.last_cookie, see, &seen),
+			 0);
 	assert_string_equal(seen.names, ".stats .kvfs ");
+}
+
+static void a_partition_has_a_file_of_its_own(void **state)
+{
+	struct seen seen = { .room = 100 };
+	struct fs_attr attr, root_attr;
+	uint64_t node, root_node;
+
+	(void)state;
+	assert_int_equal(lookup(40, ".stats", &node, &attr), 0);
+	assert_int_equal(lookup(1, ".stats", &root_node, &root_attr), 0);
+	assert_int_not_equal(attr.ino, root_attr.ino);
+	assert_true(virtual_is_node(attr.ino));
+	assert_int_equal(attr.mode, S_IFREG | 0444);
+	virtual_forget(virtual, node, 1);
+	virtual_forget(virtual, root_node, 1);
+	assert_int_equal(lookup(40, ".kvfs", &node, &attr), 1);
+	assert_int_equal(lookup(41, ".stats", &node, &attr), 1);
+	assert_true(virtual_is_reserved(virtual, 40, SLICE_LITERAL(".stats")));
+	assert_false(virtual_is_reserved(virtual, 40, SLICE_LITERAL(".kvfs")));
+	assert_false(virtual_has_entries(virtual, 40));
+	make(STATS_VISIBLE);
+	assert_true(virtual_has_entries(virtual, 40));
+	assert_false(virtual_has_entries(virtual, 41));
+	assert_int_equal(virtual_readdir_behind(virtual, 40, 5, see, &seen), 0);
+	assert_string_equal(seen.names, ".stats ");
 }
 
 #define RULE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -329,6 +369,7 @@ static void only_visible_files_are_in_the_root_s_listing(void **state)
 int main(void)
 {
 	const struct CMUnitTest rules[] = {
+		RULE(a_partition_has_a_file_of_its_own),
 		RULE(the_stats_are_a_read_only_file_of_exact_size),
 		RULE(each_lookup_is_a_new_snapshot_of_the_same_file),
 		RULE(a_read_begins_anywhere_and_ends_with_the_text),
