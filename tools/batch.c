@@ -123,7 +123,7 @@ int batch_put(struct batch *batch, struct target_place *place, bool exists,
 {
 	if (exists && S_ISDIR(place->attr.mode))
 		return -EISDIR;
-	if (target_is_reserved(&place->dir, place->name))
+	if (target_is_reserved(batch->target, &place->dir, place->name))
 		return -EPERM;
 	return item_add(batch, FS_CHANGE_PUT, place, text, value, attributes);
 }

@@ -26,7 +26,8 @@ const struct command *const kvctl_commands[] = {
 	&command_list, &command_exists, &command_stat, &command_incr,
 	&command_cas, &command_dump, &command_load, &command_export,
 	&command_import, &command_create, &command_stats, &command_top, &command_health,
-	&command_compact, &command_scrub, &command_check, &command_umount,
+	&command_compact, &command_scrub, &command_check, &command_partition,
+	&command_umount,
 	&command_shell,
 	&command_version, &command_help, NULL,
 };
@@ -208,11 +209,40 @@ static int options_parse(struct invocation *inv, int argc, char *const *argv)
 	return 0;
 }
 
+/* Takes the action off the operands. */
+static int action_take(struct invocation *inv)
+{
+	const struct command *command = inv->command;
+	const struct command_action *action = command->actions;
+	const char *name = inv->operand_count ? inv->operands[0] : NULL;
+
+	while (action->name && name && strcmp(action->name, name) != 0)
+		action++;
+	if (!name || !action->name) {
+		report_error("%s: %s: kvctl %s %s", command->name,
+			     name ? "no such action" : "something is missing",
+			     command->name, command->operands);
+		return -EINVAL;
+	}
+	inv->action = action;
+	inv->operands++;
+	inv->operand_count--;
+	return 0;
+}
+
 /* Takes STORE off the operands and counts the rest. */
 static int operands_check(struct invocation *inv)
 {
 	const struct command *command = inv->command;
+	int min = command->operands_min, max = command->operands_max;
 	int count;
+
+	if (command->actions) {
+		if (action_take(inv))
+			return -EINVAL;
+		min = inv->action->operands_min;
+		max = inv->action->operands_max;
+	}
 
 	if (command->target != COMMAND_NO_TARGET && !inv->store &&
 	    inv->operand_count) {
@@ -221,15 +251,15 @@ static int operands_check(struct invocation *inv)
 	}
 	count = inv->operand_count;
 	if ((command->target != COMMAND_NO_TARGET && !inv->store) ||
-	    count < command->operands_min) {
+	    count < min) {
 		report_error("%s: something is missing: kvctl %s %s",
 			     command->name, command->name, command->operands);
 		return -EINVAL;
 	}
-	if (command->operands_max >= 0 && count > command->operands_max) {
+	if (max >= 0 && count > max) {
 		report_error("%s: %s: too much: kvctl %s %s", command->name,
-			     inv->operands[command->operands_max],
-			     command->name, command->operands);
+			     inv->operands[max], command->name,
+			     command->operands);
 		return -EINVAL;
 	}
 	return 0;
@@ -265,10 +295,16 @@ static enum target_access access_of(const struct invocation *inv)
 	const struct command *command = inv->command;
 
 	if (command->target == COMMAND_WRITES ||
+	    (inv->action && inv->action->writes) ||
 	    (command->write_option &&
 	     invocation_option(inv, command->write_option)))
 		return TARGET_WRITE;
 	return TARGET_READ;
+}
+
+static int invocation_run(struct invocation *inv)
+{
+	return inv->action ? inv->action->run(inv) : inv->command->run(inv);
 }
 
 static int command_run(const struct command *command, int argc, char **argv)
@@ -290,7 +326,7 @@ static int command_run(const struct command *command, int argc, char **argv)
 		if (r)
 			return run_error(command);
 	}
-	r = command->run(&inv);
+	r = invocation_run(&inv);
 	return invocation_finish(&inv, r);
 }
 
@@ -320,8 +356,8 @@ int command_run_inside(const struct invocation *outer,
 		r = operands_check(&inv);
 	if (r)
 		return usage_error(command);
-	status = command->run(&inv);
-	r = command->target == COMMAND_WRITES ? target_sync(inv.target) : 0;
+	status = invocation_run(&inv);
+	r = access_of(&inv) == TARGET_WRITE ? target_sync(inv.target) : 0;
 	if (r)
 		report_errno(r, "%s: the last changes may be lost", inv.store);
 	if (output_finish() || r)

@@ -45,6 +45,16 @@ enum command_target {
 
 struct invocation;
 
+/* What a command of several does: its first operand, before STORE. */
+struct command_action {
+	const char *name;
+	bool writes;
+	int operands_min; /* without STORE */
+	int operands_max;
+	/* As a command's. */
+	int (*run)(struct invocation *inv);
+};
+
 struct command {
 	const char *name;
 	const char *alias;    /* or NULL */
@@ -58,6 +68,9 @@ struct command {
 	int operands_max;         /* -1: any number */
 	int exit_error;           /* 0: KVCTL_ERROR */
 	int exit_usage;           /* 0: KVCTL_ERROR */
+	/* Ends with name NULL. Then these say what it writes, takes and runs.
+	 */
+	const struct command_action *actions;
 	/* Returns an enum kvctl_exit; has said on stderr what was wrong. */
 	int (*run)(struct invocation *inv);
 };
@@ -68,7 +81,8 @@ struct invocation {
 	const char *values[KVCTL_OPTIONS_MAX]; /* by option; NULL: not given */
 	struct target *target; /* open, unless COMMAND_NO_TARGET */
 	const char *store;     /* the operand that names it */
-	char *const *operands; /* the others */
+	const struct command_action *action; /* NULL: it has none */
+	char *const *operands;               /* the others */
 	int operand_count;
 };
 
@@ -88,6 +102,7 @@ extern const struct command command_create, command_append;
 extern const struct command command_dump, command_load;
 extern const struct command command_export, command_import;
 extern const struct command command_top, command_scrub, command_shell;
+extern const struct command command_partition;
 extern const struct command command_umount, command_version, command_help;
 
 /* Whether a shell on an open store can run it. */

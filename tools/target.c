@@ -194,16 +194,21 @@ int target_list(struct target *target, const struct target_dir *dir,
 }
 
 /* What a mount shows by itself: as keys they could never be seen there. */
-bool target_is_reserved(const struct target_dir *dir, const char *name)
+bool target_is_reserved(struct target *target, const struct target_dir *dir,
+			const char *name)
 {
-	return dir->ino == FS_ROOT_INO &&
-	       (strcmp(name, ".stats") == 0 || strcmp(name, ".kvfs") == 0);
+	struct fs_partition partition;
+	bool stats = strcmp(name, ".stats") == 0;
+
+	if (dir->ino == FS_ROOT_INO)
+		return stats || strcmp(name, ".kvfs") == 0;
+	return stats && target_partition_stat(target, dir, &partition) == 0;
 }
 
 int target_make_dir(struct target *target, const struct target_dir *dir,
 		    const char *name, uint32_t mode)
 {
-	if (target_is_reserved(dir, name))
+	if (target_is_reserved(target, dir, name))
 		return -EPERM;
 	return target->ops->make_dir(target, dir, name, mode);
 }
@@ -229,7 +234,7 @@ int target_read_link(struct target *target, const struct target_dir *dir,
 int target_make_link(struct target *target, const struct target_dir *dir,
 		     const char *name, const char *text)
 {
-	if (target_is_reserved(dir, name))
+	if (target_is_reserved(target, dir, name))
 		return -EPERM;
 	return target->ops->make_link(target, dir, name, text);
 }
@@ -355,7 +360,7 @@ int target_draft_begin(struct target *target, const struct target_place *place,
 
 	if (replace && S_ISDIR(place->attr.mode))
 		return -EISDIR;
-	if (target_is_reserved(&place->dir, place->name))
+	if (target_is_reserved(target, &place->dir, place->name))
 		return -EPERM;
 	r = draft_set_name(&draft);
 	if (r)
@@ -438,6 +443,29 @@ int target_apply(struct target *target, struct fs_change *changes, size_t count,
 	*ret_failed = count;
 	return count ? target->ops->apply(target, changes, count, ret_failed) :
 		       0;
+}
+
+/* --- partitions --- */
+
+int target_partition_stat(struct target *target, const struct target_dir *dir,
+			  struct fs_partition *ret_partition)
+{
+	return target->ops->partition_stat(target, dir, ret_partition);
+}
+
+int target_partition_set(struct target *target, const struct target_dir *dir,
+			 enum partition_setting setting, const char *value)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), PARTITION_XATTR_PREFIX "%s",
+		 setting_name(setting));
+	return target->ops->partition_set(target, dir, name, value);
+}
+
+int target_partition_drop(struct target *target, const char *name)
+{
+	return target->ops->partition_drop(target, name);
 }
 
 /* --- the whole store --- */

@@ -19,6 +19,7 @@
 #include "engine/buf.h"
 #include "fs/apply.h"
 #include "fs/fs.h"
+#include "fs/partition.h"
 #include "fs/repair.h"
 #include "tools/key.h"
 #include "tools/page.h"
@@ -213,7 +214,20 @@ int target_apply(struct target *target, struct fs_change *changes, size_t count,
 		 size_t *ret_failed);
 
 /* Whether a mount shows this name by itself, so that it cannot be a key. */
-bool target_is_reserved(const struct target_dir *dir, const char *name);
+bool target_is_reserved(struct target *target, const struct target_dir *dir,
+			const char *name);
+
+/* --- partitions: directories of the root (fs/partition.h) --- */
+
+/* -ENODATA: this directory is none. */
+int target_partition_stat(struct target *target, const struct target_dir *dir,
+			  struct fs_partition *ret_partition);
+/* Makes it one, if it is none. Errors as fs_setxattr(). */
+int target_partition_set(struct target *target, const struct target_dir *dir,
+			 enum partition_setting setting, const char *value);
+/* As fs_partition_drop(), by name in the root. Of a store that is not mounted
+ * the space is left to target_compact(), or to the next mount. */
+int target_partition_drop(struct target *target, const char *name);
 
 /* --- the whole store --- */
 

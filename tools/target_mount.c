@@ -554,6 +554,81 @@ static int mount_apply(struct target *target, struct fs_change *changes,
 	return result.error;
 }
 
+/* --- partitions --- */
+
+/* A directory is entered without a right to read it. */
+static int dir_reopen(const struct target_dir *dir)
+{
+	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int mount_partition_stat(struct target *target,
+				const struct target_dir *dir,
+				struct fs_partition *ret_partition)
+{
+	struct kvfs_partition partition;
+	int fd = dir_reopen(dir);
+	int r;
+
+	(void)target;
+	if (fd < 0)
+		return fd;
+	r = ioctl(fd, KVFS_IOC_PARTITION, &partition) ? -errno : 0;
+	close(fd);
+	if (r)
+		return r;
+	*ret_partition = (struct fs_partition){
+		.ino = dir->ino,
+		.settings = {
+			.schema = (enum value_schema)partition.schema,
+			.has_durability = partition.has_durability,
+			.durability = (enum kv_durability)partition.durability,
+			.quota_bytes = partition.quota_bytes,
+			.compress_level = partition.compress_level,
+		},
+		.keys = partition.keys,
+		.bytes = partition.bytes,
+		.operations = partition.operations,
+		.writes = partition.writes,
+		.value_bytes_raw = partition.value_bytes_raw,
+		.value_bytes_stored = partition.value_bytes_stored,
+	};
+	return 0;
+}
+
+static int mount_partition_set(struct target *target,
+			       const struct target_dir *dir, const char *name,
+			       const char *value)
+{
+	int fd = dir_reopen(dir);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = fsetxattr(fd, name, value, strlen(value), 0) ? -errno : 0;
+	close(fd);
+	if (r == 0)
+		mount_of(target)->changed = true;
+	return r;
+}
+
+static int mount_partition_drop(struct target *target, const char *name)
+{
+	struct kvfs_partition_name argument = { 0 };
+	size_t size = strlen(name);
+
+	if (size >= sizeof(argument.name))
+		return -ENAMETOOLONG;
+	memcpy(argument.name, name, size);
+	if (ioctl(mount_of(target)->root_fd, KVFS_IOC_PARTITION_DROP,
+		  &argument))
+		return -errno;
+	mount_of(target)->changed = true;
+	return 0;
+}
+
 /* --- the whole store --- */
 
 static int mount_report(struct target *target, enum target_report kind,
@@ -620,6 +695,9 @@ static const struct target_ops mount_ops = {
 	.draft_end = mount_draft_end,
 	.append = mount_append,
 	.apply = mount_apply,
+	.partition_stat = mount_partition_stat,
+	.partition_set = mount_partition_set,
+	.partition_drop = mount_partition_drop,
 	.report = mount_report,
 	.compact = mount_compact,
 	.check = mount_check,

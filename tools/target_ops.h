@@ -61,6 +61,15 @@ struct target_ops {
 	int (*apply)(struct target *target, struct fs_change *changes,
 		     size_t count, size_t *ret_failed);
 
+	int (*partition_stat)(struct target *target,
+			      const struct target_dir *dir,
+			      struct fs_partition *ret_partition);
+	/* By the name of the attribute. */
+	int (*partition_set)(struct target *target,
+			     const struct target_dir *dir, const char *name,
+			     const char *value);
+	int (*partition_drop)(struct target *target, const char *name);
+
 	int (*report)(struct target *target, enum target_report kind,
 		      struct buf *ret_text);
 	int (*compact)(struct target *target, kv_progress_fn *progress,

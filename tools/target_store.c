@@ -448,6 +448,36 @@ static int store_append(struct target *target, const struct target_place *place,
 			FS_WRITE_APPEND);
 }
 
+/* --- partitions --- */
+
+static int store_partition_stat(struct target *target,
+				const struct target_dir *dir,
+				struct fs_partition *ret_partition)
+{
+	return fs_partition_stat(fs_of(target), dir->ino, ret_partition);
+}
+
+static int store_partition_set(struct target *target,
+			       const struct target_dir *dir, const char *name,
+			       const char *value)
+{
+	struct fs_cred cred = own_cred();
+
+	return fs_setxattr(fs_of(target), &cred, dir->ino, slice_of_name(name),
+			   slice_of_name(value), 0, false);
+}
+
+static int store_partition_drop(struct target *target, const char *name)
+{
+	uint64_t ino;
+	int r;
+
+	r = fs_partition_drop(fs_of(target), slice_of_name(name), &ino);
+	if (r == 0)
+		fs_forget(fs_of(target), ino);
+	return r;
+}
+
 /* --- the whole store --- */
 
 static int (*const render[])(const struct stats_report *, struct buf *) = {
@@ -482,7 +512,10 @@ static int store_report(struct target *target, enum target_report kind,
 static int store_compact(struct target *target, kv_progress_fn *progress,
 			 void *ctx)
 {
-	return kv_compact(fs_kv(fs_of(target)), progress, ctx);
+	struct fs_emptying how = { 0 };
+	int r = fs_empty_dropped(fs_of(target), &how);
+
+	return r ? r : kv_compact(fs_kv(fs_of(target)), progress, ctx);
 }
 
 static int store_repair(struct target *target, fs_repair_fn *fn,
@@ -531,6 +564,9 @@ static const struct target_ops store_ops = {
 	.draft_end = store_draft_end,
 	.append = store_append,
 	.apply = store_apply,
+	.partition_stat = store_partition_stat,
+	.partition_set = store_partition_set,
+	.partition_drop = store_partition_drop,
 	.report = store_report,
 	.compact = store_compact,
 	.repair = store_repair,

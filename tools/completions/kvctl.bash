@@ -26,6 +26,7 @@ _kvctl_options() {
 	top) echo '--interval -i --count -n --once -1' ;;
 	health) echo '--quiet -q' ;;
 	scrub) echo '--rate -r --resume -R --json -j' ;;
+	partition) echo '--schema --durability --quota --compress --json -j' ;;
 	delete) echo '--recursive -r --null -0' ;;
 	list) echo '--prefix -p --from --after --to --limit -n --long -l
 		--json -j --directories -d --shallow -s --null -0' ;;
@@ -40,14 +41,15 @@ _kvctl_options() {
 	esac
 }
 
-# The first operand behind the command: the store.
+# The first operand behind the command, and a partition's action: the store.
 _kvctl_store() {
-	local i
-	for ((i = 2; i < COMP_CWORD; i++)); do
+	local i first=2
+	[[ ${COMP_WORDS[1]} == partition ]] && first=3
+	for ((i = first; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--file | --prefix | --from | --after | --to | --limit | \
 			--timeout | --by | --block-size | --if-version | --interval | --count | --rate | \
-			--command | -i | -c | -f | -p | -n | -t | -b) ((i++)) ;;
+			--schema | --durability | --quota | --compress | --command | -i | -c | -f | -p | -n | -t | -b) ((i++)) ;;
 		-?*) ;;
 		*)
 			printf '%s' "${COMP_WORDS[i]/#\~/$HOME}"
@@ -61,7 +63,7 @@ _kvctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command=${COMP_WORDS[1]} store
 	local commands='get set append delete list exists stat incr cas dump load export
-		import create stats top health compact scrub check fsck umount shell version help'
+		import create stats top health compact scrub check fsck partition umount shell version help'
 
 	COMPREPLY=()
 	if [[ $COMP_CWORD -eq 1 ]]; then
@@ -80,6 +82,19 @@ _kvctl() {
 		[[ -n $store ]] && _kvctl_keys "$store"
 		return
 		;;
+	--schema)
+		mapfile -t COMPREPLY < <(compgen -W 'bytes string int' -- "$cur")
+		return
+		;;
+	--durability)
+		mapfile -t COMPREPLY < <(compgen -W 'always fsync none' -- "$cur")
+		return
+		;;
+	--compress)
+		mapfile -t COMPREPLY < <(compgen -W 'none zlib' -- "$cur")
+		return
+		;;
+	--quota) return ;;
 	--limit | -n | --timeout | -t | --by | --block-size | --if-version | \
 		--interval | -i | --count | --rate | -b) return ;;
 	esac
@@ -88,6 +103,9 @@ _kvctl() {
 			"$(_kvctl_options "$command") --help" -- "$cur")
 	elif [[ $command == help ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
+	elif [[ $command == partition && $COMP_CWORD -eq 2 ]]; then
+		mapfile -t COMPREPLY < <(compgen -W \
+			'create list describe set drop' -- "$cur")
 	elif [[ -z $store ]]; then
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
@@ -97,6 +115,12 @@ _kvctl() {
 	else
 		case $command in
 		get | set | append | delete | exists | stat | incr | cas) _kvctl_keys "$store" ;;
+		partition)
+			# The first word of a line of partition list.
+			mapfile -t COMPREPLY < <(compgen -W "$(kvctl partition \
+				list -- "$store" 2>/dev/null | cut -d ' ' -f 1)" \
+				-- "$cur")
+			;;
 		esac
 	fi
 }

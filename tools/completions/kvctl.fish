@@ -5,14 +5,16 @@
 function __kvctl_store
     set -l words (commandline -opc)
     set -l skip 0
-    for word in $words[3..-1]
+    set -l first 3
+    test "$words[2]" = partition; and set first 4
+    for word in $words[$first..-1]
         if test $skip -eq 1
             set skip 0
             continue
         end
         switch $word
             case --file --prefix --from --after --to --limit --timeout \
-                    --by --block-size --if-version --interval --count --rate --command -i -c -f -p -n -t -b
+                    --by --block-size --if-version --interval --count --rate --schema --durability --quota --compress --command -i -c -f -p -n -t -b
                 set skip 1
             case '-?*'
             case '*'
@@ -43,7 +45,7 @@ function __kvctl_wants_store
 end
 
 set -l commands get set append delete list exists stat incr cas dump load \
-    export import create stats top health compact scrub check fsck umount shell \
+    export import create stats top health compact scrub check fsck partition umount shell \
     version help
 
 complete -c kvctl -f
@@ -67,6 +69,7 @@ complete -c kvctl -n '__fish_is_first_arg' -a create -d 'make an empty store'
 complete -c kvctl -n '__fish_is_first_arg' -a stats -d 'counters of the store'
 complete -c kvctl -n '__fish_is_first_arg' -a compact -d 'give back disk space'
 complete -c kvctl -n '__fish_is_first_arg' -a 'check fsck' -d 'verify everything stored'
+complete -c kvctl -n '__fish_is_first_arg' -a partition -d 'make and look after partitions'
 complete -c kvctl -n '__fish_is_first_arg' -a umount -d 'unmount and wait for the daemon'
 complete -c kvctl -n '__fish_is_first_arg' -a shell -d 'run commands from standard input'
 complete -c kvctl -n '__fish_is_first_arg' -a version -d 'which version this is'
@@ -91,7 +94,7 @@ complete -c kvctl -n '__kvctl_in list' -s n -l limit -x -d 'no more than that ma
 complete -c kvctl -n '__kvctl_in list' -s l -l long -d 'mode, owner, size, time'
 complete -c kvctl -n '__kvctl_in list' -s d -l directories -d 'directories, too'
 complete -c kvctl -n '__kvctl_in list' -s s -l shallow -d 'enter no directory'
-complete -c kvctl -n '__kvctl_in list stat stats scrub check fsck' -s j -l json -d 'as JSON'
+complete -c kvctl -n '__kvctl_in list stat stats scrub check fsck partition' -s j -l json -d 'as JSON'
 complete -c kvctl -n '__kvctl_in umount' -s t -l timeout -x -d 'wait so many seconds'
 complete -c kvctl -n '__kvctl_in incr' -s b -l by -x -d 'add this'
 complete -c kvctl -n '__kvctl_in cas' -s a -l absent -d 'expect no such key'
@@ -107,3 +110,8 @@ complete -c kvctl -n '__kvctl_in shell' -s c -l command -x -d 'this line only'
 complete -c kvctl -n '__kvctl_in shell' -s e -l stop -d 'end at an error'
 complete -c kvctl -n '__kvctl_in scrub check fsck' -s R -l resume -d 'go on'
 complete -c kvctl -n '__kvctl_in check fsck' -s r -l repair -d 'put right what can be'
+complete -c kvctl -n '__kvctl_in partition; and test (count (commandline -opc)) -eq 2' -a 'create list describe set drop'
+complete -c kvctl -n '__kvctl_in partition' -l schema -x -a 'bytes string int' -d 'of values'
+complete -c kvctl -n '__kvctl_in partition' -l durability -x -a 'always fsync none' -d 'when to sync'
+complete -c kvctl -n '__kvctl_in partition' -l quota -x -d 'that the values may take'
+complete -c kvctl -n '__kvctl_in partition' -l compress -x -a 'none zlib' -d 'values'
