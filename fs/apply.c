@@ -349,6 +349,8 @@ static int step_put(struct apply *apply, struct step *step, struct inode *dir)
 
 	error = file_new(apply, step, dir, &inode);
 	if (!error)
+		error = schema_value_check(txn->fs, &inode, change->value);
+	if (!error)
 		error = old_drop(apply, step);
 	if (!error && step->exists)
 		dentry.cookie = step->dentry.cookie;

@@ -96,6 +96,7 @@ static int copy_step(struct copy *copy)
 
 static int copy_check(const struct copy *copy)
 {
+	enum value_schema schema;
 	struct fs_attr from, to;
 	int error;
 
@@ -108,6 +109,12 @@ static int copy_check(const struct copy *copy)
 		return -EISDIR;
 	if (!S_ISREG(from.mode) || !S_ISREG(to.mode))
 		return -EINVAL;
+	/* Who copies by writing tells when it is whole. */
+	error = fs_value_schema(copy->fs, copy->to_ino, &schema);
+	if (!error && schema != VALUE_BYTES)
+		error = -EXDEV;
+	if (error)
+		return error;
 	if (copy->to > FS_FILE_SIZE_MAX - copy->left)
 		return -EFBIG;
 	if (copy->from > FS_FILE_SIZE_MAX - copy->left)

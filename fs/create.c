@@ -192,6 +192,9 @@ static int tmpfile_prepare(struct txn *txn, const struct fs_cred *cred,
 	if (error)
 		return error;
 	error = inode_create(txn, cred, &dir, mode, ret_inode);
+	/* Nobody would tell when its value is whole. */
+	if (!error && inode_schema(txn->fs, ret_inode) != VALUE_BYTES)
+		error = -EOPNOTSUPP;
 	if (error)
 		return error;
 	ret_inode->nlink = 0;

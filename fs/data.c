@@ -251,7 +251,10 @@ static int write_prepare(struct txn *txn, uint64_t ino, uint64_t offset,
 		if (error)
 			return error;
 	}
-	error = data_write(txn, &inode, offset, src);
+	error = schema_write_prepare(txn, &inode, offset, src,
+				     flags & FS_WRITE_PARTIAL);
+	if (!error)
+		error = data_write(txn, &inode, offset, src);
 	if (!error && (flags & FS_WRITE_KILL_SUIDGID))
 		error = inode_drop_privileges(txn, &inode);
 	if (error)
@@ -278,6 +281,9 @@ int fs_write(struct fs *fs, uint64_t ino, uint64_t offset, const void *src,
 	error = write_prepare(txn, ino, offset, slice_of(src, size), flags);
 	if (!error)
 		error = txn_commit(txn, 0);
+	/* What it was emptied for has been written, or refused. */
+	if (ino_set_has(&fs->emptied, ino))
+		ino_set_remove(&fs->emptied, ino);
 	lock_table_unlock_one(&fs->locks, ino);
 	txn_end(txn);
 	return error;
@@ -322,9 +328,8 @@ static int blocks_read(struct fs *fs, const struct inode *inode,
 	return fragments_read(fs, inode, offset, dst, size);
 }
 
-/* *ret_single: one record said it all. */
-static int data_read(struct fs *fs, uint64_t ino, uint64_t offset, uint8_t *dst,
-		     size_t size, size_t *ret_read, bool *ret_single)
+int data_read(struct fs *fs, uint64_t ino, uint64_t offset, uint8_t *dst,
+	      size_t size, size_t *ret_read, bool *ret_single)
 {
 	uint8_t bytes[INODE_RECORD_MAX];
 	struct inode inode;

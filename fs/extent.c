@@ -254,7 +254,12 @@ static int file_find(struct fs *fs, uint64_t ino)
 	int error;
 
 	error = inode_load(fs, ino, bytes, &inode);
-	return error ? error : file_check(&inode);
+	if (!error)
+		error = file_check(&inode);
+	/* Zeros are what no schema has a use for. */
+	if (!error && inode_schema(fs, &inode) != VALUE_BYTES)
+		error = -EOPNOTSUPP;
+	return error;
 }
 
 int fs_fallocate(struct fs *fs, uint64_t ino, int mode, uint64_t offset,

@@ -160,6 +160,9 @@ enum fs_set {
 	/* Clear set-id bits as a write by an unprivileged process does. With
 	 * SIZE; or alone, before fs_fallocate and fs_copy_range. */
 	FS_SET_KILL_SUIDGID = 1u << 9,
+	/* With SIZE 0, where a schema is to be obeyed (fs/partition.h): the
+	 * old value stays until the next fs_write(), or fs_settle(). */
+	FS_SET_EMPTY_LATER = 1u << 10,
 };
 
 /*
@@ -192,9 +195,10 @@ int fs_read(struct fs *fs, uint64_t ino, uint64_t offset, void *dst,
 
 enum fs_write_flags {
 	FS_WRITE_KILL_SUIDGID = 1u << 0,
-	FS_WRITE_APPEND = 1u << 1, /* offset is ignored: at the end */
-	FS_WRITE_CACHED = 1u << 2, /* from the kernel's write-back cache:
+	FS_WRITE_APPEND = 1u << 1,  /* offset is ignored: at the end */
+	FS_WRITE_CACHED = 1u << 2,  /* from the kernel's write-back cache:
 				    * the kernel sets the times itself */
+	FS_WRITE_PARTIAL = 1u << 3, /* more may follow; see fs/partition.h */
 };
 
 /* All or nothing of at most FS_WRITE_MAX bytes (-EINVAL beyond: the caller

@@ -54,6 +54,7 @@ struct fs {
 	struct mutex rename_lock; /* directories moving between directories */
 	struct lock_table locks;
 	struct ino_set orphans;
+	struct ino_set emptied; /* see partition_schema.c */
 	struct txn_pool txns;
 	struct partition_table partitions;
 
@@ -239,6 +240,11 @@ int truncate_finish(struct fs *fs, uint64_t ino);
 
 /* --- data.c --- */
 
+/* fs_read() by who holds the lock, or checks afterwards. *ret_single: one
+ * record said it all. */
+int data_read(struct fs *fs, uint64_t ino, uint64_t offset, uint8_t *dst,
+	      size_t size, size_t *ret_read, bool *ret_single);
+
 /* No block before the end is missing, none exists beyond. */
 bool inode_is_dense(const struct fs *fs, const struct inode *inode);
 /* Adds a write to the batch and changes the inode in memory, its size and
@@ -354,6 +360,8 @@ void partition_table_release(struct partition_table *table);
 int partitions_load(struct fs *fs);
 /* NULL: there is none of that number, as for 0. */
 struct partition *partition_find(struct fs *fs, uint64_t ino);
+/* NULL behind the last. */
+struct partition *partition_at(struct fs *fs, size_t i);
 /* An inode of this partition (0: of none) was asked for something. */
 void partition_count_operation(struct fs *fs, uint64_t ino);
 
@@ -382,3 +390,21 @@ int partition_setting_prepare(struct txn *txn, struct inode *inode,
 void partition_setting_done(struct txn *txn, const struct inode *inode,
 			    struct slice name, const struct slice *value,
 			    int error);
+
+/* --- partition_schema.c: 0, -EINVAL for what is no value, -EFBIG --- */
+
+/* VALUE_BYTES for all that is no regular file of a partition with another. */
+enum value_schema inode_schema(struct fs *fs, const struct inode *inode);
+/* A write is about to be added to the batch. `partial`: more may follow. */
+int schema_write_prepare(struct txn *txn, struct inode *inode, uint64_t offset,
+			 struct slice src, bool partial);
+/* A change of size is. */
+int schema_size_prepare(struct txn *txn, const struct inode *inode,
+			uint64_t size_bytes);
+/* This is to be all that the inode contains. */
+int schema_value_check(struct fs *fs, const struct inode *inode,
+		       struct slice value);
+/* Whether setting the size to 0 was put off. */
+bool schema_empty_later(struct txn *txn, const struct inode *inode);
+/* fs_settle() for all. */
+void schemas_settle(struct fs *fs);

@@ -138,3 +138,19 @@ bool ino_set_has(struct ino_set *set, uint64_t ino)
 	mutex_unlock(&set->lock);
 	return found;
 }
+
+bool ino_set_first(struct ino_set *set, uint64_t *ret_ino)
+{
+	bool found = false;
+
+	if (atomic_load(&set->count) == 0)
+		return false;
+	mutex_lock(&set->lock);
+	for (size_t i = 0; i < set->capacity && !found; i++) {
+		found = set->slots[i] != 0;
+		if (found)
+			*ret_ino = set->slots[i];
+	}
+	mutex_unlock(&set->lock);
+	return found;
+}

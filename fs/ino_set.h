@@ -3,7 +3,7 @@
 
 /*
  * A set of inode numbers in memory: the inodes that are unlinked and not yet
- * forgotten. Its size is bounded by what programs hold open after unlinking.
+ * forgotten, or emptied and not yet written. Its size is bounded by what programs hold open after unlinking.
  * Any thread may call any function; ino_set_has() on an empty set, which every
  * forget asks, takes no lock.
  */
@@ -32,3 +32,5 @@ int ino_set_add(struct ino_set *set, uint64_t ino);
 /* True when it was in the set. */
 bool ino_set_remove(struct ino_set *set, uint64_t ino);
 bool ino_set_has(struct ino_set *set, uint64_t ino);
+/* One of them; false when there is none. */
+bool ino_set_first(struct ino_set *set, uint64_t *ret_ino);

@@ -137,6 +137,8 @@ static int helpers_start(struct mount *mount)
 	if (!error)
 		error = virtual_new(&virtual_settings, &mount->virtual);
 	if (!error)
+		error = draft_set_new(mount->fs, &mount->drafts);
+	if (!error)
 		error = jobs_new(mount->fs, &mount->jobs);
 	if (!error)
 		error = forgetter_new(&forget_settings, &mount->forgetter);
@@ -221,6 +223,7 @@ static int mount_serve(struct mount *mount, struct fs_options *fs_options,
 	session_unmount(mount);
 	/* What they wait for is over at the latest now. */
 	worker_pool_free(mount->seekers);
+	draft_set_free(mount->drafts);
 	if (mount->fs)
 		close_error = fs_close(mount->fs);
 	if (close_error)

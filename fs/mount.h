@@ -14,7 +14,9 @@
  * Node ids are inode numbers (virtual ones have the top bit set), and OPEN,
  * OPENDIR, FLUSH and CREATE are not answered: the kernel then opens files by
  * itself, keeps their cache, and creates by MKNOD. So no table of what is known
- * or open exists here; that an inode is used no more, FORGET tells.
+ * or open exists here; that an inode is used no more, FORGET tells. Where the
+ * values of partitions are judged at close, OPEN and FLUSH are answered after
+ * all: see op_open.c.
  */
 
 #ifndef FUSE_USE_VERSION
@@ -29,6 +31,7 @@
 #include <sys/stat.h>
 
 #include "fs/channel.h"
+#include "fs/draft.h"
 #include "fs/dropper.h"
 #include "fs/forget.h"
 #include "fs/fs.h"
@@ -60,7 +63,8 @@ struct mount {
 	struct jobs *jobs;
 	struct forgetter *forgetter;
 	struct dropper *dropper; /* NULL: mounted read-only */
-	uint64_t slow_op_ns;     /* 0: none is */
+	struct draft_set *drafts;
+	uint64_t slow_op_ns; /* 0: none is */
 	uint64_t start_ns;
 	uid_t owner;
 
@@ -72,6 +76,7 @@ struct mount {
 	struct pace paces[OP_COUNT];
 
 	/* the dispatcher's, constant once INIT was answered */
+	bool asks_open;          /* OPEN is answered; see op_open.c */
 	bool killpriv_v2;        /* clearing set-id bits is left to us */
 	bool kernel_keeps_times; /* of writes: it has a write-back cache */
 	bool initialised;        /* INIT was answered */
@@ -101,6 +106,8 @@ void attr_to_stat(const struct mount *mount, const struct fs_attr *attr,
 /* error: 0 or a negative errno. */
 void reply_error(const struct request *request, int error);
 void reply_none(const struct request *request);
+/* Not 0: nobody waits for it any more. */
+int reply_open(const struct request *request, const struct fuse_file_info *fi);
 void reply_attr(const struct request *request, const struct fs_attr *attr);
 /* A name that leads to `node`; the kernel keeps it for ever unless virtual. */
 void reply_entry(const struct request *request, uint64_t node,
@@ -140,6 +147,7 @@ struct task {
 	struct fs_attr attr;
 	unsigned int set; /* enum fs_set */
 	unsigned int flags;
+	struct draft *draft;    /* the handle; NULL: it has none */
 	const void *data;       /* in `buffer` */
 	struct fuse_buf buffer; /* mem NULL: none */
 	const char *name;
@@ -210,8 +218,17 @@ void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int data_only,
 		 struct fuse_file_info *fi);
 
-/* OPEN and OPENDIR: -ENOSYS, for ever. */
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+/* -ENOSYS, for ever. */
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+/* What a request's handle stands for; NULL: nothing. */
+struct draft *draft_of(const struct fuse_file_info *fi);
+/* Has the kernel forget what it knows of a file, data included: at once, which
+ * may wait for who reads it; or from a seeker. */
+void kernel_drop_pages(struct mount *mount, uint64_t ino);
+void kernel_drop_pages_later(struct mount *mount, uint64_t ino);
 /* The request in hand, which libfuse does not know. */
 void op_tmpfile(struct mount *mount);
 void op_statx(struct mount *mount);

@@ -13,19 +13,12 @@
 #include <unistd.h>
 
 #include "fs/mount.h"
+#include "fs/partition.h"
 
 /* From this size on, a worker: the copying alone takes longer than waking. */
 #define READ_WORKER_MIN (128u << 10)
 #define WRITE_WORKER_MIN (128u << 10)
 #define FALLOCATE_WORKER_MIN (1u << 20)
-
-void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	(void)ino;
-	(void)fi;
-	/* The kernel asks once and then opens by itself. */
-	fuse_reply_err(req, ENOSYS);
-}
 
 static void read_run(struct task *task)
 {
@@ -36,7 +29,9 @@ static void read_run(struct task *task)
 	void *dst = task_scratch(task, size);
 	int error = -ENOMEM;
 
-	if (dst && virtual_is_node(request->ino))
+	if (dst && task->draft)
+		error = draft_read(task->draft, task->offset, dst, size, &got);
+	else if (dst && virtual_is_node(request->ino))
 		error = virtual_read(mount->virtual, request->ino, task->offset,
 				     dst, size, &got);
 	else if (dst)
@@ -60,10 +55,36 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		.request = request_begin(req, OP_READ, ino),
 		.offset = (uint64_t)offset,
 		.size = size,
+		.draft = draft_of(fi),
 	};
 
-	(void)fi;
 	task_start(&task, size >= READ_WORKER_MIN ? TASK_WORKER : TASK_PACED);
+}
+
+/* It was refused, perhaps, and the kernel shows it. */
+static void write_refused(const struct request *request, int error)
+{
+	struct mount *mount = request->mount;
+	uint64_t ino = request->ino;
+	enum value_schema schema;
+
+	reply_error(request, error);
+	if (!mount->asks_open &&
+	    fs_value_schema(mount->fs, ino, &schema) == 0 &&
+	    schema != VALUE_BYTES)
+		kernel_drop_pages_later(mount, ino);
+}
+
+static void draft_write_run(struct task *task)
+{
+	const struct request *request = &task->request;
+	int error = draft_write(task->draft, task->offset, task->data,
+				task->size, task->flags & O_APPEND);
+
+	if (error)
+		reply_error(request, error);
+	else
+		reply_count(request, task->size);
 }
 
 static void write_run(struct task *task)
@@ -74,6 +95,8 @@ static void write_run(struct task *task)
 	size_t done = 0;
 	int error = 0;
 
+	/* What is not whole before it is closed may be written in pieces. */
+	task->flags |= FS_WRITE_PARTIAL;
 	while (done < task->size && !error) {
 		size_t size = task->size - done;
 
@@ -85,7 +108,7 @@ static void write_run(struct task *task)
 			done += size;
 	}
 	if (error && !done) {
-		reply_error(request, error);
+		write_refused(request, error);
 		return;
 	}
 	atomic_fetch_add_explicit(&mount->stats.write_bytes, done,
@@ -109,6 +132,14 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 		reply_error(&task.request, -EPERM);
 		return;
 	}
+	task.draft = draft_of(fi);
+	if (task.draft) {
+		task.run = draft_write_run;
+		task.flags = (unsigned int)fi->flags;
+		task_start(&task,
+			   size >= WRITE_WORKER_MIN ? TASK_WORKER : TASK_HERE);
+		return;
+	}
 	/* Without the write-back cache, pages that were changed through a
 	 * mapping come the same way, but then the times are ours. */
 	if (fi->writepage && task.request.mount->kernel_keeps_times)
@@ -124,9 +155,11 @@ static void fsync_run(struct task *task)
 {
 	const struct request *request = &task->request;
 	struct mount *mount = request->mount;
-	int error = 0;
+	int error = task->draft ? draft_flush(task->draft, true) : 0;
 
-	if (!virtual_is_node(request->ino))
+	if (error == 1)
+		kernel_drop_pages_later(mount, request->ino);
+	if (error >= 0 && !virtual_is_node(request->ino))
 		error = fs_fsync(mount->fs, request->ino);
 	/* With its write-back cache the kernel asks for st_blocks when a file
 	 * is closed, but would show the old ones of an open file for ever. */
@@ -142,10 +175,10 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only,
 	struct task task = {
 		.run = fsync_run,
 		.request = request_begin(req, OP_FSYNC, ino),
+		.draft = draft_of(fi),
 	};
 
 	(void)data_only; /* the log is one: what has the data has the rest */
-	(void)fi;
 	task_start(&task, TASK_WORKER);
 }
 

@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "fs/mount.h"
+#include "fs/partition.h"
 
 /* Cutting a file longer than that is done by a worker. */
 #define TRUNCATE_HERE_MAX (4u << 20)
@@ -83,9 +84,15 @@ static void setattr_run(struct task *task)
 	const struct request *request = &task->request;
 	struct fs_cred cred = request_cred(request->req);
 	struct fs_attr attr;
-	int error = fs_setattr(request->mount->fs, &cred, request->ino,
-			       task->set, &task->attr, &attr);
+	int error = 0;
 
+	if (task->draft && (task->set & FS_SET_SIZE)) {
+		error = draft_truncate(task->draft, task->attr.size_bytes);
+		task->set &= ~(unsigned int)FS_SET_SIZE;
+	}
+	if (!error)
+		error = fs_setattr(request->mount->fs, &cred, request->ino,
+				   task->set, &task->attr, &attr);
 	if (error)
 		reply_error(request, error);
 	else
@@ -122,7 +129,11 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		},
 	};
 
-	(void)fi;
+	task.draft = draft_of(fi);
+	/* By open(2), as a rule: what it empties the file for is to come. */
+	if ((task.set & FS_SET_SIZE) && attr->st_size == 0 &&
+	    !task.request.mount->asks_open)
+		task.set |= FS_SET_EMPTY_LATER;
 	if (task.set == 0 && task.request.mount->killpriv_v2)
 		task.set = FS_SET_KILL_SUIDGID;
 	if (virtual_is_node(ino))
@@ -135,7 +146,8 @@ static void forget_one(struct mount *mount, uint64_t ino, uint64_t lookup_count)
 {
 	if (virtual_is_node(ino))
 		virtual_forget(mount->virtual, ino, lookup_count);
-	else if (fs_is_orphan(mount->fs, ino))
+	else if (fs_is_orphan(mount->fs, ino) ||
+		 fs_is_unsettled(mount->fs, ino))
 		forgetter_add(mount->forgetter, ino);
 }
 

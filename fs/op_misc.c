@@ -30,17 +30,33 @@ static bool want(struct fuse_conn_info *conn, unsigned int capability)
 	return true;
 }
 
+/* Whether closing a file is to be told. */
+static bool must_ask_open(const struct mount *mount)
+{
+	switch ((enum schema_judged)mount->options->schema) {
+	case SCHEMA_AT_CLOSE:
+		return true;
+	case SCHEMA_AT_WRITE:
+		return false;
+	case SCHEMA_AUTO:
+		break;
+	}
+	return fs_has_schemas(mount->fs);
+}
+
 void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct mount *mount = userdata;
 	struct channel *channel = &mount->channel;
 	uint64_t max_read = 0;
 
-	/* Truncation at open is a SETATTR: nobody answers OPEN. The kernel's
+	/* Truncation at open is a SETATTR where nobody answers OPEN. The kernel's
 	 * data is always right, so a changed mtime does not invalidate it. */
 	conn->want &= ~((unsigned int)FUSE_CAP_ATOMIC_O_TRUNC |
 			FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_HANDLE_KILLPRIV |
 			FUSE_CAP_SPLICE_READ);
+	mount->asks_open = must_ask_open(mount) &&
+			   want(conn, FUSE_CAP_ATOMIC_O_TRUNC);
 	want(conn, FUSE_CAP_EXPLICIT_INVAL_DATA);
 	want(conn, FUSE_CAP_ASYNC_READ);
 	want(conn, FUSE_CAP_EXPORT_SUPPORT);
@@ -52,7 +68,13 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	 * The kernel then leaves that, and inheriting, to the core. */
 	if (want(conn, FUSE_CAP_POSIX_ACL))
 		want(conn, FUSE_CAP_DONT_MASK);
-	if (mount->options->writeback)
+	/* A kernel that keeps sizes would go on to show a value's that was
+	 * refused. */
+	if (mount->options->writeback && fs_has_schemas(mount->fs))
+		log_line(KV_LOG_WARNING,
+			 "writeback is left off: there are partitions with a "
+			 "schema");
+	else if (mount->options->writeback)
 		mount->kernel_keeps_times =
 			want(conn, FUSE_CAP_WRITEBACK_CACHE);
 

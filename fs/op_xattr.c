@@ -73,6 +73,21 @@ static bool must_kill_sgid(struct mount *mount, const struct fs_cred *cred,
 	return attr.gid != cred->gid && !cred->in_group(cred->ctx, attr.gid);
 }
 
+/* Values cannot be judged behind the kernel's write-back cache; see op_init().
+ */
+static int schema_check(const struct mount *mount, const char *name,
+			struct slice value)
+{
+	enum partition_setting setting;
+
+	if (!mount->kernel_keeps_times ||
+	    !setting_of_xattr(string_slice(name), &setting) ||
+	    setting != SETTING_SCHEMA ||
+	    slice_equal(value, SLICE_LITERAL("bytes")))
+		return 0;
+	return -EOPNOTSUPP;
+}
+
 /* Settings of a partition are for its owner, whoever may write to it. */
 static int setting_check(struct mount *mount, uint64_t ino, uint32_t uid,
 			 const char *name)
@@ -96,6 +111,8 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 	struct fs_cred cred = request_cred(req);
 	int error = virtual_is_node(ino) ? -EOPNOTSUPP : name_check(name);
 
+	if (!error)
+		error = schema_check(mount, name, slice_of(value, size));
 	if (!error)
 		error = setting_check(mount, ino, cred.uid, name);
 	if (!error)

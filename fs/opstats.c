@@ -43,6 +43,9 @@ static const char *const op_names[OP_COUNT] = {
 	[OP_LSEEK] = "lseek",
 	[OP_COPY_RANGE] = "copy_range",
 	[OP_IOCTL] = "ioctl",
+	[OP_OPEN] = "open",
+	[OP_FLUSH] = "flush",
+	[OP_RELEASE] = "release",
 };
 
 const char *op_name(enum op op)

@@ -41,6 +41,9 @@ enum op {
 	OP_LSEEK,
 	OP_COPY_RANGE,
 	OP_IOCTL,
+	OP_OPEN,
+	OP_FLUSH,
+	OP_RELEASE,
 	OP_COUNT,
 };
 

@@ -48,6 +48,7 @@ static const char *const durability_words[] = { "fsync", "always", "none",
 						NULL };
 static const char *const compact_words[] = { "auto", "off", NULL };
 static const char *const stats_words[] = { "hidden", "visible", "off", NULL };
+static const char *const schema_words[] = { "auto", "close", "write", NULL };
 static const char *const log_words[] = { "error", "warning", "info", "debug",
 					 NULL };
 
@@ -92,6 +93,9 @@ static const struct option table[] = {
 	{ "stats", OPTION_WORD, FIELD(stats), 0, 0,
 	  stats_words, "hidden|visible|off", "the files .stats and .kvfs: not "
 	  "listed, listed, none" },
+	{ "schema", OPTION_WORD, FIELD(schema), 0, 0,
+	  schema_words, "auto|close|write", "when values of partitions with a "
+	  "schema are judged" },
 	{ "log_level", OPTION_WORD, FIELD(log_level), 0, 0,
 	  log_words, "error|warning|info|debug", "what is logged" },
 	{ "log", OPTION_LOG, FIELD(log), 0, 0,

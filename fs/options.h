@@ -21,6 +21,13 @@ enum stats_visibility {
 	STATS_OFF,     /* there are none */
 };
 
+/* When the values of partitions with a schema are judged. */
+enum schema_judged {
+	SCHEMA_AUTO, /* at close when there are such when it is mounted */
+	SCHEMA_AT_CLOSE,
+	SCHEMA_AT_WRITE,
+};
+
 /* Values are uint64_t throughout, so that the table can point at them. */
 struct options {
 	uint64_t segment_size_bytes;
@@ -36,6 +43,7 @@ struct options {
 	uint64_t writeback;
 	uint64_t read_only;
 	uint64_t stats;      /* enum stats_visibility */
+	uint64_t schema;     /* enum schema_judged */
 	uint64_t log_level;  /* enum kv_log_level */
 	uint64_t log_format; /* enum log_format */
 	uint64_t slow_op_ms; /* 0: off */

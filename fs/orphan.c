@@ -123,6 +123,7 @@ void fs_forget(struct fs *fs, uint64_t ino)
 {
 	int error;
 
+	(void)fs_settle(fs, ino);
 	if (!ino_set_has(&fs->orphans, ino))
 		return;
 	error = orphan_delete(fs, ino);

@@ -84,6 +84,18 @@ struct partition *partition_find(struct fs *fs, uint64_t ino)
 	return found;
 }
 
+struct partition *partition_at(struct fs *fs, size_t i)
+{
+	struct partition_table *table = &fs->partitions;
+	struct partition *partition = NULL;
+
+	mutex_lock(&table->lock);
+	if (i < atomic_load(&table->count))
+		partition = table->items[i];
+	mutex_unlock(&table->lock);
+	return partition;
+}
+
 /* Makes room for one more among those that are and among those that were. */
 static int table_grow(struct partition_table *table) REQUIRES(table->lock)
 {
@@ -481,6 +493,25 @@ void partition_count_operation(struct fs *fs, uint64_t ino)
 
 /* --- settings --- */
 
+/* What every value of `old` is one of. */
+static bool schema_is_wider(enum value_schema old, enum value_schema new)
+{
+	return new == old || new == VALUE_BYTES ||
+	       (new == VALUE_STRING &&old == VALUE_INT);
+}
+
+/* Values that are there are not judged again. */
+static int schema_change_check(struct fs *fs, uint64_t ino,
+			       enum value_schema schema)
+{
+	struct fs_partition partition;
+
+	if (fs_partition_stat(fs, ino, &partition) || partition.keys == 0 ||
+	    schema_is_wider(partition.settings.schema, schema))
+		return 0;
+	return -ENOTEMPTY;
+}
+
 /* Makes an empty directory of the root a partition. */
 static int partition_make(struct txn *txn, struct inode *dir)
 {
@@ -524,7 +555,12 @@ int partition_setting_prepare(struct txn *txn, struct inode *inode,
 	if (!setting_of_xattr(name, &setting) ||
 	    setting_parse(setting, *value, &scratch))
 		return -EINVAL;
-	return inode->partition ? 0 : partition_make(txn, inode);
+	if (!inode->partition)
+		return partition_make(txn, inode);
+	return setting == SETTING_SCHEMA ?
+		       schema_change_check(txn->fs, inode->ino,
+					   scratch.schema) :
+		       0;
 }
 
 void partition_setting_done(struct txn *txn, const struct inode *inode,

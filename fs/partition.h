@@ -12,6 +12,14 @@
  * and fs_link() across its border are -EXDEV. Changes beyond its quota are
  * -EDQUOT; its durability and its compression hold for changes in it.
  *
+ * Its schema holds for what its regular files contain: what would be no value
+ * of it is refused with -EINVAL, or -EFBIG (fs/value_check.h), and the old
+ * value stays. fs_write() and fs_setattr() judge what they would leave, but
+ * with FS_WRITE_PARTIAL a string may end within a character; fs_fallocate() and
+ * fs_tmpfile() are -EOPNOTSUPP, fs_copy_range() is -EXDEV. A new file is empty,
+ * whatever the schema. One that is stricter is set in an empty partition only
+ * (-ENOTEMPTY). Values that come in pieces are put together by fs/draft.h.
+ *
  * The counters are kept in the batches that change what they count. No libfuse.
  */
 
@@ -38,6 +46,20 @@ int fs_partition_stat(struct fs *fs, uint64_t ino,
 		      struct fs_partition *ret_partition);
 /* Cheap, no I/O. */
 bool fs_is_partition(struct fs *fs, uint64_t ino);
+
+/* What the contents of an inode have to be. */
+int fs_value_schema(struct fs *fs, uint64_t ino, enum value_schema *ret_schema);
+/* Whether there is a partition with a schema other than bytes. */
+bool fs_has_schemas(struct fs *fs);
+/* Puts a whole value in the place of what a regular file contains, in one
+ * batch. -EFBIG beyond 8 MiB; -EINVAL, -EDQUOT, -ENOSPC: the old one stays. */
+int fs_replace(struct fs *fs, uint64_t ino, struct slice value);
+/*
+ * Was it emptied (FS_SET_EMPTY_LATER) and not written? fs_settle() then empties
+ * it, or drops that where the empty file is no value: -EINVAL.
+ */
+bool fs_is_unsettled(struct fs *fs, uint64_t ino);
+int fs_settle(struct fs *fs, uint64_t ino);
 
 /* NAME/.stats: "name value" lines. 0 or -ENOMEM. */
 int fs_partition_render(const struct fs_partition *partition,

@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COMPRESS_LEVEL_DEFAULT 6
+/* As the mount option. */
+#define COMPRESS_LEVEL_DEFAULT 1
 /* No sensible number is longer: 20 digits and a suffix. */
 #define QUOTA_TEXT_MAX 21u
 

@@ -127,6 +127,12 @@ void reply_none(const struct request *request)
 	fuse_reply_none(request->req);
 }
 
+int reply_open(const struct request *request, const struct fuse_file_info *fi)
+{
+	request_count(request, 0);
+	return fuse_reply_open(request->req, fi);
+}
+
 void reply_attr(const struct request *request, const struct fs_attr *attr)
 {
 	struct stat st;

@@ -22,7 +22,9 @@ static int size_set(struct txn *txn, struct inode *inode, unsigned int set,
 		return -EISDIR;
 	if (!S_ISREG(inode->mode))
 		return -EINVAL;
-	error = truncate_prepare(txn, inode, size_bytes);
+	error = schema_size_prepare(txn, inode, size_bytes);
+	if (!error)
+		error = truncate_prepare(txn, inode, size_bytes);
 	if (!error && !(set & (FS_SET_MTIME | FS_SET_MTIME_NOW)))
 		inode->mtime = txn->now;
 	return error;
@@ -126,18 +128,27 @@ static int setattr_locked(struct txn *txn, const struct fs_cred *cred,
 			  const struct fs_attr *attr, struct inode *ret_inode)
 {
 	unsigned int flags = 0;
+	bool later;
 	int error;
 
 	error = inode_load_txn(txn, ino, ret_inode);
 	if (error)
 		return error;
+	later = (set & FS_SET_EMPTY_LATER) &&
+		schema_empty_later(txn, ret_inode);
+	set &= ~(unsigned int)FS_SET_EMPTY_LATER;
+	if (later)
+		set &= ~(unsigned int)FS_SET_SIZE;
 	/* Getting rid of data must work on a full disk. */
 	if ((set & FS_SET_SIZE) && attr->size_bytes < ret_inode->size_bytes)
 		flags |= KV_COMMIT_RESERVED;
 	error = setattr_prepare(txn, cred, set, attr, ret_inode);
-	if (error == 1)
-		return 0;
-	return error ? error : txn_commit(txn, flags);
+	if (!error)
+		error = txn_commit(txn, flags);
+	/* What the caller shall see. */
+	if (later)
+		ret_inode->size_bytes = 0;
+	return error == 1 ? 0 : error;
 }
 
 /* What was preallocated beyond the new end is given back, and shown so. */

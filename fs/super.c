@@ -200,6 +200,7 @@ static int fs_new(const struct fs_options *options, struct fs **ret_fs)
 	mutex_init(&fs->rename_lock);
 	mutex_init(&fs->ino_lock);
 	ino_set_init(&fs->orphans);
+	ino_set_init(&fs->emptied);
 	txn_pool_init(&fs->txns);
 	partition_table_init(&fs->partitions);
 	*ret_fs = fs;
@@ -210,6 +211,7 @@ static void fs_free(struct fs *fs)
 {
 	partition_table_release(&fs->partitions);
 	txn_pool_release(&fs->txns);
+	ino_set_release(&fs->emptied);
 	ino_set_release(&fs->orphans);
 	mutex_release(&fs->ino_lock);
 	mutex_release(&fs->rename_lock);
@@ -260,6 +262,7 @@ int fs_close(struct fs *fs)
 	if (!fs)
 		return 0;
 	if (!fs->read_only) {
+		schemas_settle(fs);
 		orphans_clean(fs);
 		if (fs->next_ino != fs->next_ino_stored)
 			error = super_store(fs, fs->next_ino);
@@ -282,7 +285,12 @@ int fs_fsync(struct fs *fs, uint64_t ino)
 {
 	/* The log is one sequence: what came before this inode's last change,
 	 * its names among it, is durable with it. */
+	int error;
+
 	if (atomic_load(&fs->partitions.count) == 0)
 		return fs_sync(fs);
+	error = fs_settle(fs, ino);
+	if (error)
+		return error;
 	return partition_sync(fs, ino);
 }

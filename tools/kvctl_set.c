@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tools/attr.h"
@@ -168,7 +169,7 @@ static int append_existing(struct invocation *inv,
 		r = append_chunk(inv, place, source->chunk, (size_t)got);
 	if (got < 0)
 		report_errno((int)got, "%s", source->name);
-	else if (r == -EINVAL)
+	else if (r == -EINVAL && !S_ISREG(place->attr.mode))
 		report_error("%.*s: not a regular file", KEY_PRINTED(text));
 	else if (r)
 		report_errno(r, "%.*s", KEY_PRINTED(text));

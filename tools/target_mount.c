@@ -410,6 +410,15 @@ static int draft_attributes_set(const struct target_draft *draft)
 	return 0;
 }
 
+/* Where values are judged as a file is closed, that is to be before the rename:
+ * closing a duplicate does. */
+static int draft_judge(const struct target_draft *draft)
+{
+	int fd = fcntl(draft->fd, F_DUPFD_CLOEXEC, 0);
+
+	return fd < 0 || close(fd) ? -errno : 0;
+}
+
 static int mount_draft_publish(struct target *target,
 			       struct target_draft *draft, const char *name,
 			       uint64_t replaced, unsigned int flags)
@@ -430,7 +439,9 @@ static int mount_draft_publish(struct target *target,
 				    SYNC_FILE_RANGE_WRITE |
 				    SYNC_FILE_RANGE_WAIT_AFTER))
 		return -errno;
-	r = draft_attributes_set(draft);
+	r = draft_judge(draft);
+	if (r == 0)
+		r = draft_attributes_set(draft);
 	if (r)
 		return r;
 	if (renameat2(dir, draft->name, dir, name, how))

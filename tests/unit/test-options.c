@@ -80,6 +80,7 @@ static void what_is_not_given_has_its_default(void **state)
 	assert_int_equal(options.compress_level, 0);
 	assert_int_equal(options.compact_off, 0);
 	assert_int_equal(options.stats, STATS_HIDDEN);
+	assert_int_equal(options.schema, SCHEMA_AUTO);
 	assert_int_equal(options.log_level, KV_LOG_WARNING);
 	assert_int_equal(options.read_only, 0);
 	assert_int_equal(options.writeback, 0);
