@@ -12,6 +12,7 @@
 #include <fcntl.h>
 
 #include "engine/crc32.h"
+#include "fs/partition.h"
 #include "tests/crash/tree_work.h"
 #include "tests/seam/small_kv.h"
 #include "tests/unit/fs_fixture.h"
@@ -312,11 +313,61 @@ static int do_attributes(struct tree_work *w)
 			   slice_of(&number, sizeof(number)), 0, false);
 }
 
+/* A directory becomes a partition, or its settings change. */
+static int do_partition(struct tree_work *w)
+{
+	static const char *const settings[][2] = {
+		{ "user.kvfs.quota", "60k" },
+		{ "user.kvfs.quota", "1G" },
+		{ "user.kvfs.compress", "zlib" },
+		{ "user.kvfs.durability", "fsync" },
+		{ "user.kvfs.schema", "bytes" },
+	};
+	const char *const *setting = settings[choice_below(w->choice, 5)];
+	struct fs_attr attr;
+	char name[8];
+	int error;
+
+	snprintf(name, sizeof(name), "d%u",
+		 choice_below(w->choice, DIRECTORIES));
+	error = fs_lookup(w->fs, FS_ROOT_INO, name_of(name), &attr);
+	if (error)
+		return error;
+	return fs_setxattr(w->fs, &w->cred, attr.ino, name_of(setting[0]),
+			   name_of(setting[1]), 0, false);
+}
+
+static bool stops(void *ctx)
+{
+	unsigned int *left = ctx;
+
+	return (*left)-- == 0;
+}
+
+/* What was in it goes in many steps, of which none is read. */
+static int do_drop(struct tree_work *w)
+{
+	unsigned int left = choice_below(w->choice, 30);
+	struct fs_emptying how = { .shall_stop = stops, .ctx = &left };
+	uint64_t ino;
+	char name[8];
+	int error;
+
+	snprintf(name, sizeof(name), "d%u",
+		 choice_below(w->choice, DIRECTORIES));
+	error = fs_partition_drop(w->fs, name_of(name), &ino);
+	if (error)
+		return error;
+	forget_some(w, ino);
+	error = fs_empty_dropped(w->fs, &how);
+	return error == -ECANCELED ? 0 : error;
+}
+
 static int (*const operations[])(struct tree_work *) = {
 	do_create,    do_create,     do_write,    do_write, do_write,
 	do_write,     do_write,      do_truncate, do_punch, do_preallocate,
 	do_unlink,    do_rename,     do_rename,   do_link,  do_symlink,
-	do_directory, do_attributes,
+	do_directory, do_attributes, do_partition, do_drop,
 };
 
 #define OPERATION_KINDS (sizeof(operations) / sizeof(operations[0]))
