@@ -358,6 +358,8 @@ void partition_table_init(struct partition_table *table);
 void partition_table_release(struct partition_table *table);
 /* Loads all that the store has. */
 int partitions_load(struct fs *fs);
+/* It is gone; some may still look at it. */
+void partition_table_remove(struct fs *fs, struct partition *partition);
 /* NULL: there is none of that number, as for 0. */
 struct partition *partition_find(struct fs *fs, uint64_t ino);
 /* NULL behind the last. */
@@ -367,18 +369,8 @@ void partition_count_operation(struct fs *fs, uint64_t ino);
 
 /* Whether the inode may have a name in the directory: 0 or -EXDEV. */
 int partition_check_place(const struct inode *dir, const struct inode *inode);
-/* Notes what storing the inode changes in the counts of its partition. */
-int partition_account(struct txn *txn, struct inode *inode);
-/* The batch removes the directory: if it is a partition's, that too. */
-int partition_remove(struct txn *txn, const struct inode *dir);
-/* Commits a batch that changes something in partitions. */
-int partitions_commit(struct txn *txn, unsigned int flags);
 /* fs_sync() as far as the durability of an inode's partition wants it. */
 int partition_sync(struct fs *fs, uint64_t ino);
-
-/* For the repair: adds its true counts to the batch. 0, 1 when nothing is wrong,
- * or it is none. */
-int partition_recount(struct txn *txn, uint64_t ino);
 
 /*
  * An xattr is about to be set (or, without value, removed): when it is a
@@ -390,6 +382,21 @@ int partition_setting_prepare(struct txn *txn, struct inode *inode,
 void partition_setting_done(struct txn *txn, const struct inode *inode,
 			    struct slice name, const struct slice *value,
 			    int error);
+
+/* --- partition_count.c --- */
+
+/* Notes what storing the inode changes in the counts of its partition. */
+int partition_account(struct txn *txn, struct inode *inode);
+/* The batch removes the directory: if it is a partition's, that too. */
+int partition_remove(struct txn *txn, const struct inode *dir);
+/* Commits a batch that changes something in partitions. */
+int partitions_commit(struct txn *txn, unsigned int flags);
+
+/* --- partition_recount.c --- */
+
+/* For the repair: adds its record, with true counts, to the batch, or takes away
+ * that of what is no partition. 0, 1 when nothing is wrong. */
+int partition_recount(struct txn *txn, uint64_t ino);
 
 /* --- partition_schema.c: 0, -EINVAL for what is no value, -EFBIG --- */
 

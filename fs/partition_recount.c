@@ -50,6 +50,28 @@ static bool record_is(const struct recount *recount)
 	       counts.bytes == recount->counts.bytes;
 }
 
+/* Whether the inode is the directory of a partition, whatever is listed. */
+static bool is_root(struct fs *fs, uint64_t ino)
+{
+	uint8_t bytes[INODE_RECORD_MAX];
+	struct inode inode;
+
+	return inode_load(fs, ino, bytes, &inode) == 0 &&
+	       inode_is_dir(&inode) && inode.nlink &&
+	       inode.parent == FS_ROOT_INO && inode.partition == ino;
+}
+
+/* A record of what is no partition goes. */
+static int record_drop(struct txn *txn, uint64_t ino)
+{
+	struct schema_key key;
+	int error;
+
+	partition_key_encode(&key, ino);
+	error = store_exists(txn->fs, &key);
+	return error ? error : txn_delete(txn, &key);
+}
+
 int partition_recount(struct txn *txn, uint64_t ino)
 {
 	struct recount recount = { .fs = txn->fs, .ino = ino };
@@ -59,15 +81,18 @@ int partition_recount(struct txn *txn, uint64_t ino)
 	uint8_t *bytes;
 	int error;
 
-	if (!partition)
-		return 1;
+	if (!is_root(txn->fs, ino))
+		return record_drop(txn, ino);
 	error = store_list(txn->fs, &range, KV_LIST_VALUES, inode_count,
 			   &recount);
 	if (error)
 		return error;
-	mutex_lock(&partition->lock);
-	partition->counts = recount.counts;
-	mutex_unlock(&partition->lock);
+	/* One that was not listed is known when the store is opened again. */
+	if (partition) {
+		mutex_lock(&partition->lock);
+		partition->counts = recount.counts;
+		mutex_unlock(&partition->lock);
+	}
 	if (record_is(&recount))
 		return 1;
 	bytes = txn_alloc(txn, PARTITION_RECORD_MAX);

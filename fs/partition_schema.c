@@ -293,7 +293,8 @@ int fs_settle(struct fs *fs, uint64_t ino)
 {
 	struct fs_attr attr = { 0 };
 
-	if (!ino_set_remove(&fs->emptied, ino))
+	if (!ino_set_has(&fs->emptied, ino) ||
+	    !ino_set_remove(&fs->emptied, ino))
 		return 0;
 	/* Refuses what the empty file is no value for. */
 	return fs_setattr(fs, NULL, ino, FS_SET_SIZE, &attr, NULL);

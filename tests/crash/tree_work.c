@@ -364,9 +364,9 @@ static int do_drop(struct tree_work *w)
 }
 
 static int (*const operations[])(struct tree_work *) = {
-	do_create,    do_create,     do_write,    do_write, do_write,
-	do_write,     do_write,      do_truncate, do_punch, do_preallocate,
-	do_unlink,    do_rename,     do_rename,   do_link,  do_symlink,
+	do_create,    do_create,     do_write,     do_write, do_write,
+	do_write,     do_write,      do_truncate,  do_punch, do_preallocate,
+	do_unlink,    do_rename,     do_rename,    do_link,  do_symlink,
 	do_directory, do_attributes, do_partition, do_drop,
 };
 

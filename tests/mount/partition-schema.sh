@@ -7,6 +7,11 @@ need_fuse
 need python3
 : "${KVCTL:?the kvctl to test}"
 
+# The names in a directory, in one line.
+names() {
+	find "$1" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' '
+}
+
 daemon_pid() {
 	pgrep -f "^$KVFS $store $mnt" || fail "no daemon"
 }
@@ -81,7 +86,7 @@ everywhere() {
 	sed -i '1i# kvctl dump 1' "$work/dump"
 	refused "Invalid argument" "$KVCTL" load "$mnt" -f "$work/dump"
 	is "$("$KVCTL" get "$mnt" n/k)" 7 "what load was refused"
-	is "$(ls -A "$mnt/n" | tr '\n' ' ')" "a b k " "what is left behind"
+	is "$(names "$mnt/n")" "a b k " "what is left behind"
 
 	# A crash before it is written leaves the old one.
 	exec 3>"$mnt/n/a"

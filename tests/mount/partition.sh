@@ -6,6 +6,11 @@
 need_fuse
 need python3
 : "${KVCTL:?the kvctl to test}"
+# The names in a directory, in one line.
+names() {
+	find "$1" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' '
+}
+
 daemon_pid() {
 	pgrep -f "^$KVFS $store $mnt" || fail "no daemon"
 }
@@ -130,7 +135,7 @@ is "$(sed -n 's/^bytes //p' "$mnt/p/.stats")" "$bytes" "bytes after a kill"
 is "$(sed -n 's/^quota_bytes //p' "$mnt/p/.stats")" 102400 "quota"
 is "$(sed -n 's/^keys //p' "$mnt/q/.stats")" 1 "keys of q"
 restart -o stats=visible
-is "$(ls -A "$mnt/q" | tr '\n' ' ')" ".stats new " "a listing with .stats"
+is "$(names "$mnt/q")" ".stats new " "a listing with .stats"
 restart -o ro
 refused "Read-only" mkdir "$mnt/p/x"
 refused "Read-only" "$KVCTL" partition drop "$mnt" p
