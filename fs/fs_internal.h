@@ -299,7 +299,7 @@ int fragments_delete(struct txn *txn, struct inode *inode, uint64_t from,
 
 /* --- prealloc.c --- */
 
-/* What is kept free for a preallocated block. */
+/* What is kept free for a preallocated block, beside its key. */
 uint64_t prealloc_bytes(const struct fs *fs);
 /* Promises blocks [from, to), as far as they are not stored. 0, -ENOSPC (some
  * may have been promised), -errno. */

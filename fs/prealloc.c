@@ -29,12 +29,15 @@
 
 #include "fs/fs_internal.h"
 
+/* At most what a PREALLOC key takes itself, in the log and in the index: with
+ * it, what is kept free is a block. */
+#define PREALLOC_KEY_BYTES 128u
 /* About what a block's record and its inode's take beside its bytes. */
-#define PREALLOC_OVERHEAD 512u
+#define BLOCK_OVERHEAD 512u
 
 uint64_t prealloc_bytes(const struct fs *fs)
 {
-	return fs->block_size_bytes + PREALLOC_OVERHEAD;
+	return fs->block_size_bytes - PREALLOC_KEY_BYTES;
 }
 
 void prealloc_count_set(struct inode *inode, uint64_t count)
@@ -66,7 +69,7 @@ int prealloc_spend(struct txn *txn, struct inode *inode, uint64_t block)
 	if (result)
 		return result < 0 ? result : 0;
 	prealloc_count_lower(inode, 1);
-	txn->prepaid_bytes += prealloc_bytes(txn->fs);
+	txn->prepaid_bytes += txn->fs->block_size_bytes + BLOCK_OVERHEAD;
 	return txn_delete(txn, &key);
 }
 
@@ -137,7 +140,7 @@ static int room_check(struct fs *fs, uint64_t ino, uint64_t block_count)
 		return error;
 	had = inode.block_count + inode.prealloc_count;
 	if (block_count > had &&
-	    block_count - had > space.free_bytes / prealloc_bytes(fs))
+	    block_count - had > space.free_bytes / fs->block_size_bytes)
 		return -ENOSPC;
 	return 0;
 }
