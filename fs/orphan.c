@@ -180,8 +180,11 @@ static int list_next(struct fs *fs, enum key_tag tag, uint64_t after_ino,
 int orphans_list(struct fs *fs, uint64_t after_ino, uint64_t *ret_inos,
 		 size_t max, size_t *ret_count)
 {
-	struct ino_list list = { .inos = ret_inos, .max = max };
-	int error = list_next(fs, TAG_ORPHAN, after_ino, &list);
+	struct ino_list list = { .max = max };
+	int error;
+
+	list.inos = ret_inos;
+	error = list_next(fs, TAG_ORPHAN, after_ino, &list);
 
 	if (!error)
 		*ret_count = list.count;

@@ -22,10 +22,10 @@ static struct txn_account *account_of(struct txn *txn,
 	struct txn_account **at = &txn->accounts;
 	struct txn_account *account;
 
-	while (*at && (*at)->partition->ino < partition->ino)
-		at = &(*at)->next;
-	if (*at && (*at)->partition == partition)
-		return *at;
+	while ((account = *at) && account->partition->ino < partition->ino)
+		at = &account->next;
+	if (account && account->partition == partition)
+		return account;
 	account = txn_alloc(txn, sizeof(*account));
 	if (!account)
 		return NULL;

@@ -90,7 +90,7 @@ static int target_drop(struct txn *txn, struct removal *removal)
 
 static int removal_prepare(struct txn *txn, struct removal *removal)
 {
-	struct inode dir;
+	struct inode dir = { 0 };
 	int error = 0;
 
 	if (!removal->is_dropped)
