@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 
 #include "engine/thread.h"
+#include "fs/partition.h"
 #include "tests/seam/random.h"
 #include "tests/unit/fs_fixture.h"
 
@@ -205,10 +206,38 @@ static int do_sync(struct worker *worker)
 	return fs_sync(worker->w->f->fs);
 }
 
+static int set(struct world *w, const char *name, const char *value)
+{
+	return fs_setxattr(w->f->fs, &w->f->cred, w->dirs[1], name_of(name),
+			   name_of(value), 0, false);
+}
+
+/* Of the partition that two of the directories are. */
+static int do_settings(struct worker *worker)
+{
+	static const char *const quotas[] = { "0", "50k", "200k", "1M" };
+	struct fs_partition partition;
+
+	switch (below(worker, 4)) {
+	case 0:
+		return set(worker->w, "user.kvfs.quota",
+			   quotas[below(worker, 4)]);
+	case 1:
+		return set(worker->w, "user.kvfs.compress",
+			   below(worker, 2) ? "zlib" : "none");
+	case 2:
+		return fs_removexattr(worker->w->f->fs, worker->w->dirs[1],
+				      SLICE_LITERAL("user.kvfs.compress"));
+	default:
+		return fs_partition_stat(worker->w->f->fs, worker->w->dirs[1],
+					 &partition);
+	}
+}
+
 static int (*const operations[])(struct worker *worker) = {
 	do_create, do_create, do_directory, do_unlink,     do_rename,
 	do_link,   do_write,  do_write,     do_read,       do_read,
-	do_space,  do_list,   do_sync,      do_attributes,
+	do_space,  do_list,   do_sync,      do_attributes, do_settings,
 };
 
 /* What others may have done in between. */
@@ -223,6 +252,8 @@ static bool is_explained(int error)
 	case ENOTDIR:
 	case ENODATA:
 	case ESTALE:
+	case EDQUOT:
+	case EXDEV:
 	case EINVAL: /* a directory would go below itself */
 		return true;
 	default:
@@ -275,16 +306,59 @@ static void *keep_house(void *ctx)
 	return NULL;
 }
 
+/* Makes a partition with something in it. */
+static int partition_fill(struct fs_fixture *f)
+{
+	char name[] = "a";
+	struct fs_attr dir, attr;
+	int error;
+
+	error = fs_mkdir(f->fs, &f->cred, FS_ROOT_INO, name_of("z"), 0755,
+			 &dir);
+	if (!error)
+		error = fs_setxattr(f->fs, &f->cred, dir.ino,
+				    name_of("user.kvfs.quota"), name_of("1M"),
+				    0, false);
+	for (; !error && name[0] <= 'z'; name[0]++)
+		error = fs_mknod(f->fs, &f->cred, dir.ino, name_of(name),
+				 S_IFREG | 0644, 0, &attr);
+	if (!error)
+		error = fs_mkdir(f->fs, &f->cred, dir.ino, name_of("dir"), 0755,
+				 &dir);
+	if (!error)
+		error = fs_mknod(f->fs, &f->cred, dir.ino, name_of("deep"),
+				 S_IFREG | 0644, 0, &attr);
+	return error;
+}
+
+static void *make_and_drop(void *ctx)
+{
+	static const struct fs_emptying how = { 0 };
+	struct world *w = ctx;
+	int error;
+
+	while (atomic_load(&w->working)) {
+		error = partition_fill(w->f);
+		expect(w, error == 0, "a partition", error);
+		error = fs_partition_drop(w->f->fs, name_of("z"), NULL);
+		expect(w, error == 0, "its end", error);
+		error = fs_empty_dropped(w->f->fs, &how);
+		expect(w, error == 0, "what was in it", error);
+	}
+	return NULL;
+}
+
 static void names_are_fought_over(void **state)
 {
 	struct fs_fixture *f = *state;
 	struct world w = { .f = f, .working = WORKERS };
 	struct worker workers[WORKERS];
-	pthread_t threads[WORKERS + 1];
+	pthread_t threads[WORKERS + 2];
 	unsigned int i;
 
 	w.dirs[0] = FS_ROOT_INO;
 	w.dirs[1] = make_dir(f, "x");
+	assert_int_equal(set(&w, "user.kvfs.quota", "1M"), 0);
 	w.dirs[2] = make_dir_in(f, w.dirs[1], "y");
 	for (i = 0; i < WORKERS; i++) {
 		workers[i] = (struct worker){ .w = &w, .random = 77 + i };
@@ -292,7 +366,9 @@ static void names_are_fought_over(void **state)
 			thread_start(&threads[i], 0, work, &workers[i]), 0);
 	}
 	assert_int_equal(thread_start(&threads[i], 0, keep_house, &w), 0);
-	for (i = 0; i < WORKERS + 1; i++)
+	assert_int_equal(thread_start(&threads[i + 1], 0, make_and_drop, &w),
+			 0);
+	for (i = 0; i < WORKERS + 2; i++)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	assert_int_equal(atomic_load(&w.problems), 0);
 	/* They did something, after all. */
