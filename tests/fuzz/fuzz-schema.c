@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fs/schema.h"
+#include "fs/value_check.h"
 #include "tests/fuzz/fuzz.h"
 
 static void try_inode(struct slice bytes)
@@ -18,9 +19,35 @@ static void try_inode(struct slice bytes)
 		return;
 	size = inode_encode(&inode, encoded);
 	assert(inode_decode(slice_of(encoded, size), 7, &again) == 0);
+	assert(again.partition == inode.partition);
 	assert(again.mode == inode.mode && again.nlink == inode.nlink &&
 	       again.size_bytes == inode.size_bytes &&
 	       slice_equal(again.data, inode.data));
+}
+
+/* The record of a partition, its settings, and values of its schemas. */
+static void try_partition(struct slice bytes)
+{
+	uint8_t encoded[PARTITION_RECORD_MAX];
+	struct partition_settings settings = { 0 };
+	struct partition_counts counts, again;
+	enum partition_setting setting;
+	size_t size;
+
+	if (partition_decode(bytes, &counts) == 0) {
+		size = partition_encode(&counts, encoded);
+		assert(partition_decode(slice_of(encoded, size), &again) == 0);
+		assert(again.keys == counts.keys &&
+		       again.bytes == counts.bytes);
+	}
+	for (unsigned int i = 0; i < SETTING_COUNT; i++)
+		setting_parse((enum partition_setting)i, bytes, &settings);
+	setting_of_xattr(bytes, &setting);
+	/* What is a number is text, and what is whole may go on. */
+	if (value_is_valid(VALUE_INT, bytes, false))
+		assert(value_is_valid(VALUE_STRING, bytes, false));
+	if (value_is_valid(VALUE_STRING, bytes, false))
+		assert(value_is_valid(VALUE_STRING, bytes, true));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -35,6 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	schema_classify(bytes);
 	super_decode(bytes, &super);
 	try_inode(bytes);
+	try_partition(bytes);
 	name_record_decode(bytes, &dentry);
 	if (cookie_record_decode(bytes, &dentry) == 0)
 		assert(dentry.name.size <= 255);
