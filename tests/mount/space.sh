@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 need_fuse
 need python3
-start
+# What is free of a limit: on the disk others write as well.
+start -o size=1G
 
 py <<'END'
 KEEP_SIZE, PUNCH_HOLE, COLLAPSE, ZERO, INSERT = 1, 2, 8, 16, 32
