@@ -4,7 +4,8 @@
  * The check of a whole filesystem. First the engine verifies every byte; what
  * it finds damaged is translated from keys to files. Then one pass over all
  * keys compares what refers to what. Nothing is changed. The mount goes on: the
- * pass works on a pin, and every operation is in it whole or not at all.
+ * pass works on a pin, and every operation is in it whole or not at all. Both
+ * halves may be gone on with when they were stopped: check_keep.c.
  */
 
 #include <errno.h>
