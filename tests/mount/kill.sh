@@ -11,7 +11,7 @@
 need_fuse
 need_root
 need rsync python3 pgrep
-rounds=${KILL_ROUNDS:-30}
+rounds=${KILL_ROUNDS:-50}
 
 # Writes files one after another, syncs each, and notes what has returned.
 cat >"$work/writer.py" <<'PYTHON'
