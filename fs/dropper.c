@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "engine/lock.h"
+#include "engine/thread.h"
 #include "fs/log.h"
 #include "fs/partition.h"
 
@@ -86,10 +87,9 @@ int dropper_new(const struct dropper_settings *settings,
 	if (!dropper)
 		return -ENOMEM;
 	dropper->settings = *settings;
-	dropper->wanted = true;
 	mutex_init(&dropper->lock);
 	condition_init(&dropper->changed);
-	error = -pthread_create(&dropper->thread, NULL, dropper_main, dropper);
+	error = thread_start(&dropper->thread, 0, dropper_main, dropper);
 	if (error) {
 		condition_release(&dropper->changed);
 		mutex_release(&dropper->lock);

@@ -28,5 +28,6 @@ int dropper_new(const struct dropper_settings *settings,
  * allowed. */
 void dropper_free(struct dropper *dropper);
 
-/* Something was dropped. */
+/* Something was dropped, now or before the mount: nothing is done before the
+ * first one. */
 void dropper_wake(struct dropper *dropper);

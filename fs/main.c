@@ -188,6 +188,7 @@ static int mount_start(struct mount *mount, struct fs_options *fs_options,
 }
 
 struct start {
+	struct mount *mount;
 	struct daemon daemon;
 	bool foreground;
 };
@@ -196,6 +197,10 @@ static void on_ready(void *ctx)
 {
 	struct start *start = ctx;
 
+	/* What a mount before left to it; it asks the kernel, which answers once
+	 * the mount is there. */
+	if (start->mount->dropper)
+		dropper_wake(start->mount->dropper);
 	if (!start->foreground)
 		log_to_syslog();
 	daemon_ready(&start->daemon);
@@ -236,10 +241,11 @@ static int mount_serve(struct mount *mount, struct fs_options *fs_options,
 static int run(struct options *options, struct fs_options *fs_options,
 	       struct preflight *preflight)
 {
-	struct start start = { .daemon.status_fd = -1,
+	static struct mount mount;
+	struct start start = { .mount = &mount,
+			       .daemon.status_fd = -1,
 			       .foreground = options->foreground };
 	struct options_error text = { .text = "" };
-	static struct mount mount;
 	int status = 1;
 	int error;
 
