@@ -74,7 +74,7 @@ store=$work/store-across
 target=$work/mnt-across
 mount_store "$store" "$target"
 fill 8
-"$kvctl" scrub --rate 1M "$target" >"$work/out" 2>"$work/err" &
+"$kvctl" scrub --rate 32K "$target" >"$work/out" 2>"$work/err" &
 pid=$!
 until [ -e "$store/SCRUBBING" ]; do :; done
 # Not asked to stop: the daemon goes on alone.
