@@ -23,8 +23,9 @@ static int file_check(const struct inode *inode)
 	return S_ISREG(inode->mode) ? 0 : -ENODEV;
 }
 
-static int grow_locked(struct txn *txn, uint64_t ino, uint64_t size_bytes)
+static int grow_step(struct txn *txn, uint64_t ino, void *ctx)
 {
+	uint64_t size_bytes = *(uint64_t *)ctx;
 	struct inode inode;
 	int error;
 
@@ -44,17 +45,7 @@ static int grow_locked(struct txn *txn, uint64_t ino, uint64_t size_bytes)
 
 int size_grow(struct fs *fs, uint64_t ino, uint64_t size_bytes)
 {
-	struct txn *txn;
-	int error;
-
-	txn = txn_begin(fs);
-	if (!txn)
-		return -ENOMEM;
-	lock_table_lock_one(&fs->locks, ino);
-	error = grow_locked(txn, ino, size_bytes);
-	lock_table_unlock_one(&fs->locks, ino);
-	txn_end(txn);
-	return error;
+	return inode_in_steps(fs, ino, grow_step, &size_bytes);
 }
 
 /* Zeroes a part of a block: what is at its end is cut off. */
@@ -177,10 +168,16 @@ static int inline_zero(struct txn *txn, struct inode *inode, uint64_t offset,
 	return 0;
 }
 
-/* One batch; 1 with *offset moved on when there is more to do. */
-static int punch_step(struct txn *txn, uint64_t ino, uint64_t *offset,
-		      uint64_t end)
+/* Bytes [offset, end) to be made a hole. */
+struct punch {
+	uint64_t offset, end;
+};
+
+/* One batch; 1 with punch->offset moved on when there is more to do. */
+static int punch_step(struct txn *txn, uint64_t ino, void *ctx)
 {
+	struct punch *punch = ctx;
+	uint64_t end = punch->end;
 	struct inode inode;
 	int result = 0;
 	int error;
@@ -193,9 +190,9 @@ static int punch_step(struct txn *txn, uint64_t ino, uint64_t *offset,
 	if (end > inode.size_bytes)
 		end = inode.size_bytes;
 	if (inode.block_count == 0)
-		result = inline_zero(txn, &inode, *offset, end);
-	else if (*offset < end)
-		result = blocks_zero(txn, &inode, offset, end);
+		result = inline_zero(txn, &inode, punch->offset, end);
+	else if (punch->offset < end)
+		result = blocks_zero(txn, &inode, &punch->offset, end);
 	if (result < 0)
 		return result;
 	inode_touch(txn, &inode);
@@ -207,21 +204,9 @@ static int punch_step(struct txn *txn, uint64_t ino, uint64_t *offset,
 
 int hole_punch(struct fs *fs, uint64_t ino, uint64_t offset, uint64_t size)
 {
-	uint64_t end = offset + size;
-	struct txn *txn;
-	int result;
+	struct punch punch = { offset, offset + size };
 
-	txn = txn_begin(fs);
-	if (!txn)
-		return -ENOMEM;
-	do {
-		txn_clear(txn);
-		lock_table_lock_one(&fs->locks, ino);
-		result = punch_step(txn, ino, &offset, end);
-		lock_table_unlock_one(&fs->locks, ino);
-	} while (result == 1);
-	txn_end(txn);
-	return result;
+	return inode_in_steps(fs, ino, punch_step, &punch);
 }
 
 /* Which of the file's blocks [begin, end) touches are to be there. */

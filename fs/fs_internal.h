@@ -125,6 +125,11 @@ struct timespec time_now(void);
 /* A new inode with the times of the transaction. */
 void inode_init(const struct txn *txn, struct inode *ret_inode, uint64_t ino,
 		uint32_t mode);
+/* One step of an operation that takes several: 1 when there are more. */
+typedef int inode_step_fn(struct txn *txn, uint64_t ino, void *ctx);
+/* Calls fn until it does not return 1, each time with the inode locked and an
+ * empty transaction; passes on what it returned. -ENOMEM. */
+int inode_in_steps(struct fs *fs, uint64_t ino, inode_step_fn *fn, void *ctx);
 /* mtime and ctime: the contents changed. */
 void inode_touch(const struct txn *txn, struct inode *inode);
 /* The set-id bits that a change of contents by an unprivileged process, or a

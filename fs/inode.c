@@ -180,6 +180,24 @@ void inode_init(const struct txn *txn, struct inode *ret_inode, uint64_t ino,
 	};
 }
 
+int inode_in_steps(struct fs *fs, uint64_t ino, inode_step_fn *fn, void *ctx)
+{
+	struct txn *txn;
+	int result;
+
+	txn = txn_begin(fs);
+	if (!txn)
+		return -ENOMEM;
+	do {
+		txn_clear(txn);
+		lock_table_lock_one(&fs->locks, ino);
+		result = fn(txn, ino, ctx);
+		lock_table_unlock_one(&fs->locks, ino);
+	} while (result == 1);
+	txn_end(txn);
+	return result;
+}
+
 void inode_touch(const struct txn *txn, struct inode *inode)
 {
 	inode->mtime = txn->now;

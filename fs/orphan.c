@@ -99,24 +99,19 @@ static int delete_step(struct txn *txn, uint64_t ino)
 	return error ? error : more;
 }
 
+static int orphan_step(struct txn *txn, uint64_t ino, void *ctx)
+{
+	int result = delete_step(txn, ino);
+
+	(void)ctx;
+	if (result == 0)
+		ino_set_remove(&txn->fs->orphans, ino);
+	return result;
+}
+
 int orphan_delete(struct fs *fs, uint64_t ino)
 {
-	struct txn *txn;
-	int result;
-
-	txn = txn_begin(fs);
-	if (!txn)
-		return -ENOMEM;
-	do {
-		txn_clear(txn);
-		lock_table_lock_one(&fs->locks, ino);
-		result = delete_step(txn, ino);
-		if (result == 0)
-			ino_set_remove(&fs->orphans, ino);
-		lock_table_unlock_one(&fs->locks, ino);
-	} while (result == 1);
-	txn_end(txn);
-	return result;
+	return inode_in_steps(fs, ino, orphan_step, NULL);
 }
 
 void fs_forget(struct fs *fs, uint64_t ino)

@@ -92,9 +92,15 @@ static int block_find(struct fs *fs, const struct inode *inode, uint64_t block)
 	return result;
 }
 
-/* Promises the blocks of one batch. *from moves on. */
-static int batch_add(struct txn *txn, uint64_t ino, uint64_t *from, uint64_t to)
+/* Blocks [from, to) of a file. */
+struct block_range {
+	uint64_t from, to;
+};
+
+/* Promises the blocks of one batch; range->from moves on. */
+static int batch_add(struct txn *txn, uint64_t ino, void *ctx)
 {
+	struct block_range *range = ctx;
 	struct inode before, inode;
 	struct schema_key key;
 	int result;
@@ -103,13 +109,13 @@ static int batch_add(struct txn *txn, uint64_t ino, uint64_t *from, uint64_t to)
 	if (result)
 		return result;
 	before = inode;
-	for (; *from < to; ++*from) {
+	for (; range->from < range->to; range->from++) {
 		if (inode.prealloc_count - before.prealloc_count ==
 		    DELETE_BATCH_MAX)
 			break;
-		result = block_find(txn->fs, &before, *from);
+		result = block_find(txn->fs, &before, range->from);
 		if (result == 1) {
-			prealloc_key_encode(&key, ino, *from);
+			prealloc_key_encode(&key, ino, range->from);
 			result = txn_set(txn, &key, slice_of(NULL, 0));
 			txn->batch_bytes += prealloc_bytes(txn->fs);
 			prealloc_count_set(&inode, inode.prealloc_count + 1);
@@ -121,7 +127,9 @@ static int batch_add(struct txn *txn, uint64_t ino, uint64_t *from, uint64_t to)
 		return 0;
 	inode_touch(txn, &inode);
 	result = inode_store(txn, &inode);
-	return result ? result : txn_commit(txn, 0);
+	if (!result)
+		result = txn_commit(txn, 0);
+	return result ? result : range->from < range->to;
 }
 
 /* Refuses at once what cannot be had, rather than taking all there is. */
@@ -147,24 +155,14 @@ static int room_check(struct fs *fs, uint64_t ino, uint64_t block_count)
 
 int prealloc_add(struct fs *fs, uint64_t ino, uint64_t from, uint64_t to)
 {
-	struct txn *txn;
+	struct block_range range = { from, to };
 	int error;
 
 	error = room_check(fs, ino, to - from);
 	if (error)
 		return error;
-	txn = txn_begin(fs);
-	if (!txn)
-		return -ENOMEM;
 	atomic_store(&fs->preallocated, true);
-	while (!error && from < to) {
-		txn_clear(txn);
-		lock_table_lock_one(&fs->locks, ino);
-		error = batch_add(txn, ino, &from, to);
-		lock_table_unlock_one(&fs->locks, ino);
-	}
-	txn_end(txn);
-	return error;
+	return inode_in_steps(fs, ino, batch_add, &range);
 }
 
 /* --- taking back --- */
@@ -183,8 +181,9 @@ static int sweep_key(void *ctx, const struct kv_entry *entry)
 }
 
 /* One batch; 1 when there are more to come. */
-static int batch_drop(struct txn *txn, uint64_t ino, uint64_t from, uint64_t to)
+static int batch_drop(struct txn *txn, uint64_t ino, void *ctx)
 {
+	const struct block_range *blocks = ctx;
 	struct prealloc_sweep sweep = { .txn = txn };
 	struct kv_range range = { 0 };
 	struct schema_key prefix, from_key, to_key;
@@ -195,11 +194,11 @@ static int batch_drop(struct txn *txn, uint64_t ino, uint64_t from, uint64_t to)
 	if (error || !(inode.flags & INODE_PREALLOCATED))
 		return error;
 	prefix_encode(&prefix, ino, TAG_PREALLOC);
-	prealloc_key_encode(&from_key, ino, from);
+	prealloc_key_encode(&from_key, ino, blocks->from);
 	range.prefix = key_slice(&prefix);
 	range.from = key_slice(&from_key);
-	if (to != UINT64_MAX) {
-		prealloc_key_encode(&to_key, ino, to);
+	if (blocks->to != UINT64_MAX) {
+		prealloc_key_encode(&to_key, ino, blocks->to);
 		range.to = key_slice(&to_key);
 	}
 	result = store_list(txn->fs, &range, 0, sweep_key, &sweep);
@@ -214,18 +213,7 @@ static int batch_drop(struct txn *txn, uint64_t ino, uint64_t from, uint64_t to)
 
 int prealloc_drop(struct fs *fs, uint64_t ino, uint64_t from, uint64_t to)
 {
-	struct txn *txn;
-	int result;
+	struct block_range range = { from, to };
 
-	txn = txn_begin(fs);
-	if (!txn)
-		return -ENOMEM;
-	do {
-		txn_clear(txn);
-		lock_table_lock_one(&fs->locks, ino);
-		result = batch_drop(txn, ino, from, to);
-		lock_table_unlock_one(&fs->locks, ino);
-	} while (result == 1);
-	txn_end(txn);
-	return result;
+	return inode_in_steps(fs, ino, batch_drop, &range);
 }

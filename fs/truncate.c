@@ -162,40 +162,27 @@ int truncate_complete(struct txn *txn, struct inode *inode)
 	return 0;
 }
 
-/* One step; 1 when there is nothing more to do. */
-static int finish_step(struct txn *txn, uint64_t ino)
+static int finish_step(struct txn *txn, uint64_t ino, void *ctx)
 {
 	struct schema_key key;
 	struct inode inode;
 	int error;
 
+	(void)ctx;
 	error = inode_load_txn(txn, ino, &inode);
 	if (error && error != -ESTALE)
 		return error;
-	if (!error && (inode.flags & INODE_TRUNCATING))
-		return step(txn, &inode);
+	if (!error && (inode.flags & INODE_TRUNCATING)) {
+		error = step(txn, &inode);
+		return error ? error : 1;
+	}
 	/* Done already: only the key may be left, of an inode that is gone. */
 	truncate_key_encode(&key, ino);
 	error = txn_delete(txn, &key);
-	if (!error)
-		error = txn_commit(txn, KV_COMMIT_RESERVED);
-	return error ? error : 1;
+	return error ? error : txn_commit(txn, KV_COMMIT_RESERVED);
 }
 
 int truncate_finish(struct fs *fs, uint64_t ino)
 {
-	struct txn *txn;
-	int error;
-
-	txn = txn_begin(fs);
-	if (!txn)
-		return -ENOMEM;
-	do {
-		txn_clear(txn);
-		lock_table_lock_one(&fs->locks, ino);
-		error = finish_step(txn, ino);
-		lock_table_unlock_one(&fs->locks, ino);
-	} while (error == 0);
-	txn_end(txn);
-	return error == 1 ? 0 : error;
+	return inode_in_steps(fs, ino, finish_step, NULL);
 }
