@@ -22,7 +22,8 @@ struct fs_fixture {
 	struct fs *fs;
 };
 
-static inline int fs_fixture_setup(void **state)
+static inline int fs_fixture_setup_blocks(void **state,
+					  uint32_t block_size_bytes)
 {
 	struct fs_fixture *f = calloc(1, sizeof(*f));
 
@@ -33,10 +34,15 @@ static inline int fs_fixture_setup(void **state)
 	f->options.kv.segment_size_bytes = 4 << 20;
 	f->options.kv.memory_bytes = 8 << 20;
 	f->options.kv.commit_interval_ms = 0;
-	f->options.block_size_bytes = 4096;
+	f->options.block_size_bytes = block_size_bytes;
 	assert_int_equal(fs_open(f->path, &f->options, &f->fs), 0);
 	*state = f;
 	return 0;
+}
+
+static inline int fs_fixture_setup(void **state)
+{
+	return fs_fixture_setup_blocks(state, 4096);
 }
 
 static inline int fs_fixture_teardown(void **state)

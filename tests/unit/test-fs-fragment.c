@@ -25,17 +25,7 @@
 
 static int setup(void **state)
 {
-	struct fs_fixture *f;
-
-	fs_fixture_setup(state);
-	f = *state;
-	/* Another store, of larger blocks. */
-	assert_int_equal(fs_close(f->fs), 0);
-	free(f->path);
-	assert_true(asprintf(&f->path, "%s/blocks", f->scratch.path) > 0);
-	f->options.block_size_bytes = BLOCK;
-	assert_int_equal(fs_open(f->path, &f->options, &f->fs), 0);
-	return 0;
+	return fs_fixture_setup_blocks(state, BLOCK);
 }
 
 #define FRAGMENT_TEST(name) \

@@ -124,17 +124,17 @@ static void data_in_the_inode_spends_the_first_block(void **state)
 	assert_sound(f);
 }
 
+static int setup_large(void **state)
+{
+	return fs_fixture_setup_blocks(state, 16 * BLOCK);
+}
+
 static void small_writes_beside_a_block_spend_it_once(void **state)
 {
 	struct fs_fixture *f = *state;
-	uint64_t ino, i;
+	uint64_t ino = make_file(f, "f");
+	uint64_t i;
 
-	assert_int_equal(fs_close(f->fs), 0);
-	free(f->path);
-	assert_true(asprintf(&f->path, "%s/large", f->scratch.path) > 0);
-	f->options.block_size_bytes = 16 * BLOCK;
-	assert_int_equal(fs_open(f->path, &f->options, &f->fs), 0);
-	ino = make_file(f, "f");
 	assert_int_equal(fs_fallocate(f->fs, ino, 0, 0, 64 * BLOCK), 0);
 	assert_int_equal(promised(f), 4);
 	for (i = 0; i < 16; i++)
@@ -307,7 +307,9 @@ int main(void)
 		FS_TEST(what_is_promised_reads_as_a_hole),
 		FS_TEST(a_write_spends_the_promise_of_its_blocks),
 		FS_TEST(data_in_the_inode_spends_the_first_block),
-		FS_TEST(small_writes_beside_a_block_spend_it_once),
+		cmocka_unit_test_setup_teardown(
+			small_writes_beside_a_block_spend_it_once, setup_large,
+			fs_fixture_teardown),
 		FS_TEST(truncation_takes_back_what_is_beyond_the_end),
 		FS_TEST(a_hole_takes_back_whole_blocks),
 		FS_TEST(a_range_of_zeros_is_preallocated),

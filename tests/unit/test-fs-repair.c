@@ -196,19 +196,10 @@ static void counts_are_those_that_are_counted(void **state)
 #define PAGE FRAGMENT_SIZE
 #define BLOCK (4u * PAGE)
 
-/* Another store, of larger blocks: these have fragments. */
+/* Larger blocks: these have fragments. */
 static int setup_blocks(void **state)
 {
-	struct fs_fixture *f;
-
-	fs_fixture_setup(state);
-	f = *state;
-	assert_int_equal(fs_close(f->fs), 0);
-	free(f->path);
-	assert_true(asprintf(&f->path, "%s/blocks", f->scratch.path) > 0);
-	f->options.block_size_bytes = BLOCK;
-	assert_int_equal(fs_open(f->path, &f->options, &f->fs), 0);
-	return 0;
+	return fs_fixture_setup_blocks(state, BLOCK);
 }
 
 static void lose_inode(struct fs_fixture *f, uint64_t ino)
