@@ -181,9 +181,6 @@ verify_rsync() {
 
 source=/usr/include/linux
 [ -d "$source" ] || skip "no $source to copy"
-daemon_pid() {
-	pgrep -f "^$KVFS $store $mnt" || fail "no daemon"
-}
 
 start
 mkdir "$mnt/synced" "$mnt/copy"
@@ -218,8 +215,7 @@ for round in $(seq "$rounds"); do
 	for pid in $writer_pid $changer_pids; do
 		wait "$pid" || fail "round $round: a program failed otherwise"
 	done
-	umount -l "$mnt" 2>/dev/null || fusermount3 -u -z "$mnt"
-	wait_closed "$store"
+	gone
 	"$KVCTL" check "$store" >/dev/null ||
 		fail "round $round: check found something"
 	start

@@ -20,13 +20,17 @@ mounts_left() {
 		/proc/self/mountinfo | sort -r
 }
 
+# Takes a mount away though it is busy, or its daemon dead.
+detach() {
+	umount -l "$1" 2>/dev/null || fusermount3 -u -z "$1"
+}
+
 cleanup() {
 	status=$?
 	trap - EXIT
 	cd /
 	mounts_left | while read -r point; do
-		umount -l "$point" 2>/dev/null ||
-			fusermount3 -u -z "$point"
+		detach "$point"
 	done
 	if [ -e "$store/LOCK" ]; then
 		wait_closed "$store" || status=1
@@ -100,6 +104,26 @@ stop() {
 restart() {
 	stop
 	start "$@"
+}
+
+daemon_pid() {
+	pgrep -f "^$KVFS $store $mnt" || fail "no daemon"
+}
+
+# The daemon has ended without unmounting.
+gone() {
+	detach "$mnt"
+	wait_closed "$store" || exit 1
+}
+
+killed() {
+	kill -9 "$(daemon_pid)"
+	gone
+}
+
+# The names in a directory, in one line.
+names() {
+	find "$1" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' '
 }
 
 # Drops what the kernel knows, so that the daemon is asked again.

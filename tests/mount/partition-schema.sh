@@ -7,21 +7,6 @@ need_fuse
 need python3
 : "${KVCTL:?the kvctl to test}"
 
-# The names in a directory, in one line.
-names() {
-	find "$1" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' '
-}
-
-daemon_pid() {
-	pgrep -f "^$KVFS $store $mnt" || fail "no daemon"
-}
-
-killed() {
-	kill -9 "$(daemon_pid)"
-	umount -l "$mnt" 2>/dev/null || fusermount3 -u -z "$mnt"
-	wait_closed "$store"
-}
-
 # What holds whenever values are judged: programs of a shell, and kvctl.
 everywhere() {
 	echo 41 >"$mnt/n/a"
@@ -271,8 +256,7 @@ string = os.open("s/a", os.O_WRONLY | os.O_TRUNC)
 os.write(string, b"not closed")
 os.kill(int(sys.argv[1]), signal.SIGKILL)
 END
-umount -l "$mnt" 2>/dev/null || fusermount3 -u -z "$mnt"
-wait_closed "$store"
+gone
 is "$("$KVCTL" get "$store" n/a)" 8 "a number that was not closed"
 is "$("$KVCTL" get "$store" s/a)" "$(cat "$work/cafe")" "a string, too"
 "$KVCTL" check "$store" || fail "check"

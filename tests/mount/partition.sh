@@ -6,26 +6,6 @@
 need_fuse
 need python3
 : "${KVCTL:?the kvctl to test}"
-# The names in a directory, in one line.
-names() {
-	find "$1" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' '
-}
-
-daemon_pid() {
-	pgrep -f "^$KVFS $store $mnt" || fail "no daemon"
-}
-
-# The daemon has ended without unmounting.
-gone() {
-	umount -l "$mnt" 2>/dev/null || fusermount3 -u -z "$mnt"
-	wait_closed "$store"
-}
-
-killed() {
-	kill -9 "$(daemon_pid)"
-	gone
-}
-
 start
 
 py <<'END'

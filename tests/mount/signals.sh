@@ -118,7 +118,7 @@ while [ $i -lt 200 ]; do
 done
 kill -KILL $daemon
 wait $daemon 2>/dev/null || :
-umount -l "$mnt" 2>/dev/null || fusermount3 -u -z "$mnt"
+gone
 run
 i=0
 while [ $i -lt 200 ]; do

@@ -10,8 +10,7 @@ need python3
 count=${DIRECTORY_FILES:-100000}
 
 start
-pid=$(pgrep -f "^$KVFS $store $mnt") || fail "no daemon"
-py "$count" "$pid" <<'END'
+py "$count" "$(daemon_pid)" <<'END'
 import collections, signal, subprocess
 count, daemon = int(sys.argv[1]), int(sys.argv[2])
 

@@ -179,8 +179,7 @@ END
 # open and were not synced, and of nothing else.
 lose() {
 	start -o writeback
-	pid=$(pgrep -f "^$KVFS $store $mnt") || fail "no daemon"
-	py "$pid" <<'END'
+	py "$(daemon_pid)" <<'END'
 import signal
 closed = os.open("closed", os.O_CREAT | os.O_WRONLY)
 os.write(closed, b"c" * 100000)
@@ -192,8 +191,7 @@ os.write(synced, b"t" * 100000)
 os.rename("closed", "renamed")
 os.kill(int(sys.argv[1]), signal.SIGKILL)
 END
-	umount -l "$mnt" 2>/dev/null || fusermount3 -u -z "$mnt"
-	wait_closed "$store" || exit 1
+	gone
 	start
 	is "$(tr -d c <"$mnt/renamed" | wc -c)" 0 "other bytes"
 	is "$(stat -c %s "$mnt/renamed")" 100000 "size of what was closed"
