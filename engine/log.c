@@ -236,6 +236,7 @@ out:
 
 int log_sync(struct kv *kv, uint64_t lsn)
 {
+	bool led = false;
 	int error = 0;
 
 	mutex_lock(&kv->sync_lock);
@@ -253,11 +254,14 @@ int log_sync(struct kv *kv, uint64_t lsn)
 		error = log_sync_lead(kv);
 		mutex_lock(&kv->sync_lock);
 		kv->syncing = false;
-		condition_wake_all(&kv->sync_done);
+		led = true;
 		if (error)
 			break;
 	}
 	mutex_unlock(&kv->sync_lock);
+	/* Now, not before: they would find the lock held, and sleep again. */
+	if (led)
+		condition_wake_all(&kv->sync_done);
 	return error;
 }
 

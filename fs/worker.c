@@ -111,7 +111,7 @@ static int thread_start_locked(struct worker_pool *pool) REQUIRES(&pool->lock)
 
 bool worker_submit(struct worker_pool *pool, struct work *work)
 {
-	bool fits;
+	bool fits, wake = false;
 
 	work->next = NULL;
 	mutex_lock(&pool->lock);
@@ -130,10 +130,12 @@ bool worker_submit(struct worker_pool *pool, struct work *work)
 		pool->tail = work;
 		pool->queued_count++;
 		pool->queued_bytes += work->size_bytes;
-		if (pool->idle_count)
-			condition_wake_one(&pool->wanted);
+		wake = pool->idle_count > 0;
 	}
 	mutex_unlock(&pool->lock);
+	/* Now, not before: it would find the lock held, and sleep again. */
+	if (wake)
+		condition_wake_one(&pool->wanted);
 	return fits;
 }
 
