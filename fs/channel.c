@@ -44,7 +44,8 @@ static long processor_count(void)
 void channel_init(struct channel *channel)
 {
 	*channel = (struct channel){ .amends_init = fuse_version() <
-						    LIBFUSE_COMPLETE };
+						    LIBFUSE_COMPLETE,
+				     .blocking = true };
 	spin_init(&channel->spin, processor_count());
 	mutex_init(&channel->lock);
 }
@@ -130,14 +131,9 @@ int channel_install(struct channel *channel, struct fuse_session *session)
 		.writev = channel_writev,
 	};
 
-	int fd = fuse_session_fd(session);
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK))
-		return -errno;
 	if (!channel->amends_init)
 		return 0;
-	return fuse_session_custom_io(session, &io, fd);
+	return fuse_session_custom_io(session, &io, fuse_session_fd(session));
 }
 
 bool channel_offers(const struct channel *channel, uint64_t flags)
@@ -152,7 +148,33 @@ void channel_want(struct channel *channel, uint64_t flags)
 
 /* --- requests --- */
 
-static int device_wait(struct fuse_session *session)
+/* Asleep, a read that blocks is the least that can be done for a request. */
+static int device_set_blocking(struct channel *channel,
+			       struct fuse_session *session, bool blocking)
+{
+	int fd = fuse_session_fd(session);
+	int flags = fcntl(fd, F_GETFL);
+
+	flags = blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
+	if (fcntl(fd, F_SETFL, flags))
+		return -errno;
+	channel->blocking = blocking;
+	return 0;
+}
+
+/* Waits awake for so long; -EAGAIN when nothing has come. */
+static int receive_awake(struct channel *channel, struct fuse_session *session,
+			 uint64_t begin_ns)
+{
+	int got;
+
+	do
+		got = fuse_session_receive_buf(session, &channel->buffer);
+	while (got == -EAGAIN && time_now_ns() - begin_ns < SPIN_NS);
+	return got;
+}
+
+static int device_poll(struct fuse_session *session)
 {
 	struct pollfd device = { .fd = fuse_session_fd(session),
 				 .events = POLLIN };
@@ -160,27 +182,29 @@ static int device_wait(struct fuse_session *session)
 	return poll(&device, 1, -1) < 0 ? -errno : 0;
 }
 
+/* libfuse allocates a buffer when there is none. */
 static int receive(struct channel *channel, struct fuse_session *session)
 {
 	bool spins = spin_is_wanted(&channel->spin);
 	uint64_t begin_ns = time_now_ns();
-	uint64_t now_ns = begin_ns;
-	int got;
+	uint64_t now_ns;
+	int got = 0;
 
-	for (;;) {
-		/* libfuse allocates a buffer when there is none. */
-		got = fuse_session_receive_buf(session, &channel->buffer);
-		if (got != -EAGAIN)
-			break;
-		now_ns = time_now_ns();
-		if (spins && now_ns - begin_ns < SPIN_NS)
-			continue;
-		got = device_wait(session);
-		if (got)
-			return got;
-		now_ns = time_now_ns();
+	if (channel->blocking == spins)
+		got = device_set_blocking(channel, session, !spins);
+	if (got)
+		return got;
+	got = -EAGAIN;
+	if (spins)
+		got = receive_awake(channel, session, begin_ns);
+	while (got == -EAGAIN) {
+		got = spins ? device_poll(session) : 0;
+		if (!got)
+			got = fuse_session_receive_buf(session,
+						       &channel->buffer);
 	}
 	if (got > 0) {
+		now_ns = time_now_ns();
 		spin_learn(&channel->spin, now_ns - begin_ns,
 			   now_ns - channel->received_ns);
 		channel->received_ns = now_ns;

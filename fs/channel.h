@@ -31,6 +31,7 @@ struct channel {
 	/* the dispatcher's */
 	struct fuse_buf buffer; /* of the request in hand */
 	bool taken;             /* a worker has it */
+	bool blocking;          /* the device's reads wait */
 	bool amends_init;       /* libfuse leaves flags out */
 	uint64_t init_unique;   /* of the INIT that waits for its reply, or 0 */
 	uint64_t init_offered;  /* FUSE_* of linux/fuse.h, by the kernel */
