@@ -22,6 +22,8 @@
 #define GATHER_MS 5
 #define GATHER_COUNT 256u
 #define WAITING_MAX 65536u
+/* So many are asked for and then deleted: soon after the answer. */
+#define ASK_COUNT 32u
 
 struct forgetter {
 	/* constant after new */
@@ -39,12 +41,18 @@ struct forgetter {
 	uint64_t *working; /* WAITING_MAX */
 };
 
-static void forget_one(struct forgetter *forgetter, uint64_t ino)
+/* Those of them that the kernel does not know; the array is used for that. */
+static void forget_some(struct forgetter *forgetter, uint64_t *inos,
+			size_t count)
 {
 	const struct forgetter_settings *settings = &forgetter->settings;
+	size_t unknown = 0;
 
-	if (!settings->is_known(settings->ctx, ino))
-		settings->forget(settings->ctx, ino);
+	for (size_t i = 0; i < count; i++)
+		if (!settings->is_known(settings->ctx, inos[i]))
+			inos[unknown++] = inos[i];
+	if (unknown)
+		settings->forget(settings->ctx, inos, unknown);
 }
 
 /* What waits, into `working`; its count. 0 at the end. */
@@ -71,11 +79,13 @@ static unsigned int take(struct forgetter *forgetter)
 static void *forgetter_main(void *arg)
 {
 	struct forgetter *forgetter = arg;
-	unsigned int count;
+	unsigned int count, some;
 
 	while ((count = take(forgetter)) > 0) {
-		for (unsigned int i = 0; i < count; i++)
-			forget_one(forgetter, forgetter->working[i]);
+		for (unsigned int i = 0; i < count; i += some) {
+			some = count - i < ASK_COUNT ? count - i : ASK_COUNT;
+			forget_some(forgetter, forgetter->working + i, some);
+		}
 	}
 	return NULL;
 }
@@ -137,5 +147,5 @@ void forgetter_add(struct forgetter *forgetter, uint64_t ino)
 	}
 	mutex_unlock(&forgetter->lock);
 	if (!added)
-		forget_one(forgetter, ino);
+		forget_some(forgetter, &ino, 1);
 }

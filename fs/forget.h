@@ -9,6 +9,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct forgetter;
@@ -17,8 +18,8 @@ struct forgetter_settings {
 	/* Does the kernel know the inode, after all? A forget takes back some
 	 * lookups, not necessarily the last. */
 	bool (*is_known)(void *ctx, uint64_t ino);
-	/* fs_forget, as a rule. */
-	void (*forget)(void *ctx, uint64_t ino);
+	/* fs_forget_all, as a rule. */
+	void (*forget)(void *ctx, const uint64_t *inos, size_t count);
 	void *ctx;
 };
 

@@ -185,6 +185,8 @@ int fs_setattr(struct fs *fs, const struct fs_cred *cred, uint64_t ino,
  * not be deleted (a read-only store) is left to the next fs_open.
  */
 void fs_forget(struct fs *fs, uint64_t ino);
+/* The same for several, which costs less: small files go together. */
+void fs_forget_all(struct fs *fs, const uint64_t *inos, size_t count);
 /* Is it unlinked (or nameless) and waiting for fs_forget? Cheap, no I/O. */
 bool fs_is_orphan(struct fs *fs, uint64_t ino);
 

@@ -88,9 +88,9 @@ static bool kernel_knows(void *ctx, uint64_t ino)
 	       -ENOENT;
 }
 
-static void core_forget(void *ctx, uint64_t ino)
+static void core_forget(void *ctx, const uint64_t *inos, size_t count)
 {
-	fs_forget(((struct mount *)ctx)->fs, ino);
+	fs_forget_all(((struct mount *)ctx)->fs, inos, count);
 }
 
 static int dropper_start(struct mount *mount)

@@ -19,6 +19,10 @@
 
 /* Stored orphans or truncations looked at in one go. */
 #define CLEAN_BATCH 256u
+/* Orphans deleted together, when that is no more keys than this: nobody is kept
+ * waiting for long. */
+#define FORGET_BATCH 32u
+#define FORGET_KEYS_MAX 256u
 
 /* Keys of an inode on their way into the batch. */
 struct key_sweep {
@@ -66,8 +70,8 @@ static int record_delete(struct txn *txn, uint64_t ino, bool truncating)
 	return error ? error : txn_delete(txn, &key);
 }
 
-/* One batch; 1 when there are more to come. */
-static int delete_step(struct txn *txn, uint64_t ino)
+/* What one batch can take; 1 when there is more. */
+static int delete_prepare(struct txn *txn, uint64_t ino)
 {
 	struct schema_key key;
 	struct inode inode;
@@ -80,8 +84,7 @@ static int delete_step(struct txn *txn, uint64_t ino)
 		truncating = inode.flags & INODE_TRUNCATING;
 	if (!error && inode.nlink > 0) {
 		orphan_key_encode(&key, ino);
-		error = txn_delete(txn, &key);
-		return error ? error : txn_commit(txn, KV_COMMIT_RESERVED);
+		return txn_delete(txn, &key);
 	}
 	/* A damaged record does not keep the rest from being deleted. */
 	if (error && error != -ESTALE && error != -EIO)
@@ -91,19 +94,19 @@ static int delete_step(struct txn *txn, uint64_t ino)
 	if (error || inode.block_count || inode.prealloc_count ||
 	    inode.xattr_names_size)
 		more = sweep_inode(txn, ino);
-	if (more < 0)
-		return more;
-	error = more ? 0 : record_delete(txn, ino, truncating);
-	if (!error)
-		error = txn_commit(txn, KV_COMMIT_RESERVED);
-	return error ? error : more;
+	return more ? more : record_delete(txn, ino, truncating);
 }
 
 static int orphan_step(struct txn *txn, uint64_t ino, void *ctx)
 {
-	int result = delete_step(txn, ino);
+	int result = delete_prepare(txn, ino);
+	int error = 0;
 
 	(void)ctx;
+	if (result >= 0)
+		error = txn_commit(txn, KV_COMMIT_RESERVED);
+	if (error)
+		return error;
 	if (result == 0)
 		ino_set_remove(&txn->fs->orphans, ino);
 	return result;
@@ -114,19 +117,77 @@ int orphan_delete(struct fs *fs, uint64_t ino)
 	return inode_in_steps(fs, ino, orphan_step, NULL);
 }
 
-void fs_forget(struct fs *fs, uint64_t ino)
+/* The first of them in one batch, as many as it can take; 0 when that fails or
+ * the first takes more than one. What of the next is in it is no harm. */
+static size_t orphans_delete(struct txn *txn, const uint64_t *inos,
+			     size_t count)
 {
-	int error;
+	struct fs *fs = txn->fs;
+	struct lock_mask mask = { 0 };
+	size_t done = 0;
 
-	(void)fs_settle(fs, ino);
-	if (!ino_set_has(&fs->orphans, ino))
-		return;
-	error = orphan_delete(fs, ino);
+	for (size_t i = 0; i < count; i++)
+		lock_mask_add(&mask, inos[i]);
+	txn_clear(txn);
+	lock_table_lock_mask(&fs->locks, &mask);
+	while (done < count && txn->batch.count < FORGET_KEYS_MAX &&
+	       !delete_prepare(txn, inos[done]))
+		done++;
+	if (done && txn_commit(txn, KV_COMMIT_RESERVED))
+		done = 0;
+	for (size_t i = 0; i < done; i++)
+		ino_set_remove(&fs->orphans, inos[i]);
+	lock_table_unlock_mask(&fs->locks, &mask);
+	return done;
+}
+
+static void forget_one(struct fs *fs, uint64_t ino)
+{
+	int error = orphan_delete(fs, ino);
+
 	if (error && error != -EROFS && error != -ENOTEMPTY)
 		fs_log(fs, KV_LOG_WARNING,
 		       "unlinked inode %llu could not be deleted (error %d); "
 		       "it will be at the next mount",
 		       (unsigned long long)ino, -error);
+}
+
+static void forget_some(struct fs *fs, const uint64_t *inos, size_t count)
+{
+	struct txn *txn = count > 1 ? txn_begin(fs) : NULL;
+	size_t done;
+
+	while (count) {
+		done = txn ? orphans_delete(txn, inos, count) : 0;
+		if (!done) {
+			forget_one(fs, inos[0]);
+			done = 1;
+		}
+		inos += done;
+		count -= done;
+	}
+	txn_end(txn);
+}
+
+void fs_forget_all(struct fs *fs, const uint64_t *inos, size_t count)
+{
+	uint64_t some[FORGET_BATCH];
+	size_t have = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		(void)fs_settle(fs, inos[i]);
+		if (ino_set_has(&fs->orphans, inos[i]))
+			some[have++] = inos[i];
+		if (have == FORGET_BATCH || i + 1 == count) {
+			forget_some(fs, some, have);
+			have = 0;
+		}
+	}
+}
+
+void fs_forget(struct fs *fs, uint64_t ino)
+{
+	fs_forget_all(fs, &ino, 1);
 }
 
 bool fs_is_orphan(struct fs *fs, uint64_t ino)

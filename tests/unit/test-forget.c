@@ -25,11 +25,13 @@ static bool is_known(void *ctx, uint64_t ino)
 	return ino == atomic_load(&known_ino);
 }
 
-static void forget(void *ctx, uint64_t ino)
+static void forget(void *ctx, const uint64_t *inos, size_t count)
 {
 	assert_ptr_equal(ctx, &known_ino);
-	atomic_fetch_add(&forgotten[ino], 1);
-	atomic_fetch_add(&forgotten_count, 1);
+	assert_true(count > 0);
+	for (size_t i = 0; i < count; i++)
+		atomic_fetch_add(&forgotten[inos[i]], 1);
+	atomic_fetch_add(&forgotten_count, count);
 }
 
 static struct forgetter *forgetter;

@@ -62,6 +62,40 @@ static void forgetting_what_has_links_does_nothing(void **state)
 	assert_sound(f);
 }
 
+/* Small ones, one that takes several batches, one with many keys, one that has
+ * a link, one that is gone already and one twice. */
+static void several_are_forgotten_together(void **state)
+{
+	struct fs_fixture *f = *state;
+	uint64_t keys = key_count(f);
+	uint64_t linked = make_file(f, "linked");
+	uint64_t inos[103];
+	char name[16];
+
+	for (unsigned int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "f%u", i);
+		inos[i] = make_file(f, name);
+		put(f, inos[i], 0, "small");
+		for (unsigned int k = 0; k < 1100 && i == 40; k++)
+			put(f, inos[i], k * 4096, "large");
+		for (unsigned int k = 0; k < 300 && i == 50; k++)
+			put(f, inos[i], k * 4096, "many keys");
+		assert_int_equal(fs_unlink(f->fs, 1, name_of(name), NULL), 0);
+	}
+	fs_forget(f->fs, inos[7]);
+	inos[100] = inos[8];
+	inos[101] = linked;
+	inos[102] = 999999;
+	assert_int_equal(orphan_count(f), 99);
+	fs_forget_all(f->fs, inos, 103);
+	assert_int_equal(orphan_count(f), 0);
+	assert_int_equal(find(f, "linked"), linked);
+	assert_int_equal(fs_unlink(f->fs, 1, name_of("linked"), NULL), 0);
+	fs_forget(f->fs, linked);
+	assert_int_equal(key_count(f), keys);
+	assert_sound(f);
+}
+
 static void closing_deletes_what_was_not_forgotten(void **state)
 {
 	struct fs_fixture *f = *state;
@@ -193,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FS_TEST(an_unlinked_file_can_be_used_until_it_is_forgotten),
 		FS_TEST(forgetting_what_has_links_does_nothing),
+		FS_TEST(several_are_forgotten_together),
 		FS_TEST(closing_deletes_what_was_not_forgotten),
 		FS_TEST(a_large_file_is_deleted_in_steps),
 		FS_TEST(what_a_crash_left_is_deleted_at_open),
