@@ -270,6 +270,13 @@ int fs_statfs(struct fs *fs, struct fs_statfs *ret);
 /* What has been done to this inode, and the names leading to it, survives
  * power loss. May wait for the disk. */
 int fs_fsync(struct fs *fs, uint64_t ino);
+/*
+ * The same in two steps, for who has many to do and waits for the disk with one
+ * of them: the last change so far, then the wait, which is none where a later
+ * point was waited for. 0: inodes differ in what fs_fsync() does, so call that.
+ */
+uint64_t fs_sync_point(struct fs *fs);
+int fs_sync_to(struct fs *fs, uint64_t point);
 int fs_sync(struct fs *fs);
 
 /* --- keys: what kvctl calls the path of a file --- */

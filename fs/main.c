@@ -131,6 +131,9 @@ static int helpers_start(struct mount *mount)
 	error = mount->scratch ? 0 : -ENOMEM;
 	if (!error)
 		error = worker_pool_new(&limits, &mount->workers);
+	limits.thread_max = 1;
+	if (!error)
+		error = worker_pool_new(&limits, &mount->syncers);
 	limits.thread_max = SEEKER_MAX;
 	if (!error)
 		error = worker_pool_new(&limits, &mount->seekers);
@@ -150,6 +153,7 @@ static int helpers_start(struct mount *mount)
 static void helpers_stop(struct mount *mount)
 {
 	worker_pool_free(mount->workers);
+	worker_pool_free(mount->syncers);
 	dropper_free(mount->dropper);
 	forgetter_free(mount->forgetter);
 	jobs_free(mount->jobs);

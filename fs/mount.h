@@ -7,9 +7,9 @@
  * A request's life. The dispatcher, the one thread that reads /dev/fuse, gets
  * it from libfuse in a handler op_*(). What is cheap is done there and then:
  * call the core, reply once. What may block (a sync, much data, a deletion, or
- * a kind of request that was slow lately) is made a task, and a worker runs it
- * and replies. Who replies has the request last: a fuse_req_t is gone after
- * any reply_*(). No lock is held while replying.
+ * a kind of request that was slow lately) is made a task, and a worker, or the
+ * syncer, runs it and replies. Who replies has the request last: a fuse_req_t
+ * is gone after any reply_*(). No lock is held while replying.
  *
  * Node ids are inode numbers (virtual ones have the top bit set), and OPEN,
  * OPENDIR, FLUSH and CREATE are not answered: the kernel then opens files by
@@ -59,6 +59,7 @@ struct mount {
 	struct fuse_session *session;
 	struct virtual *virtual;
 	struct worker_pool *workers;
+	struct worker_pool *syncers; /* a single one; see task.c */
 	struct worker_pool *seekers; /* see op_lseek */
 	struct jobs *jobs;
 	struct forgetter *forgetter;
@@ -131,6 +132,7 @@ enum task_place {
 	TASK_HERE,   /* in the dispatcher */
 	TASK_PACED,  /* in a worker when this kind was slow lately */
 	TASK_WORKER, /* in a worker */
+	TASK_SYNCER, /* after those that came before it, in their thread */
 	/* In a thread that may wait for the kernel to write what it holds, for
 	 * which it needs dispatcher and workers: so it is neither of them. */
 	TASK_SEEKER,
@@ -145,7 +147,8 @@ struct task {
 	uint64_t other_ino;
 	uint64_t other_offset;
 	struct fs_attr attr;
-	unsigned int set; /* enum fs_set */
+	uint64_t sync_point; /* 0: none */
+	unsigned int set;    /* enum fs_set */
 	unsigned int flags;
 	struct draft *draft;    /* the handle; NULL: it has none */
 	const void *data;       /* in `buffer` */

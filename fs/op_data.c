@@ -2,7 +2,8 @@
 
 /*
  * Requests about the contents of files. Small reads and writes are done in the
- * dispatcher (reads when they are fast), large ones and syncs by workers.
+ * dispatcher (reads when they are fast), large ones by workers, syncs by the
+ * syncer.
  *
  * Set-id bits: see op_inode.c.
  */
@@ -159,7 +160,9 @@ static void fsync_run(struct task *task)
 
 	if (error == 1)
 		kernel_drop_pages_later(mount, request->ino);
-	if (error >= 0 && !virtual_is_node(request->ino))
+	if (task->sync_point)
+		error = fs_sync_to(mount->fs, task->sync_point);
+	else if (error >= 0 && !virtual_is_node(request->ino))
 		error = fs_fsync(mount->fs, request->ino);
 	/* With its write-back cache the kernel asks for st_blocks when a file
 	 * is closed, but would show the old ones of an open file for ever. */
@@ -167,6 +170,15 @@ static void fsync_run(struct task *task)
 		fuse_lowlevel_notify_inval_inode(mount->session, request->ino,
 						 -1, 0);
 	reply_error(request, error);
+}
+
+static void fsync_start(struct task *task)
+{
+	const struct request *request = &task->request;
+
+	if (!task->draft && !virtual_is_node(request->ino))
+		task->sync_point = fs_sync_point(request->mount->fs);
+	task_start(task, task->sync_point ? TASK_SYNCER : TASK_WORKER);
 }
 
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only,
@@ -179,7 +191,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only,
 	};
 
 	(void)data_only; /* the log is one: what has the data has the rest */
-	task_start(&task, TASK_WORKER);
+	fsync_start(&task);
 }
 
 void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int data_only,
@@ -192,7 +204,7 @@ void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int data_only,
 
 	(void)data_only;
 	(void)fi;
-	task_start(&task, TASK_WORKER);
+	fsync_start(&task);
 }
 
 static void fallocate_run(struct task *task)

@@ -440,6 +440,7 @@ static bool must_go_on(const struct mount *mount, uint64_t until_ns)
 	if (request_waits(mount, 0))
 		return true;
 	worker_drain(mount->workers);
+	worker_drain(mount->syncers);
 	/* A seeker may wait for the answer to a request that is on its way. */
 	while (atomic_load(&mount->seek_count) && time_now_ns() < until_ns) {
 		if (request_waits(mount, WAKE_INTERVAL_MS))

@@ -276,9 +276,21 @@ int fs_close(struct fs *fs)
 	return close_error ? close_error : error;
 }
 
+int fs_sync_to(struct fs *fs, uint64_t point)
+{
+	return store_error(kv_sync(fs->kv, point));
+}
+
 int fs_sync(struct fs *fs)
 {
-	return store_error(kv_sync(fs->kv, kv_last_lsn(fs->kv)));
+	return fs_sync_to(fs, kv_last_lsn(fs->kv));
+}
+
+uint64_t fs_sync_point(struct fs *fs)
+{
+	if (atomic_load(&fs->partitions.count))
+		return 0;
+	return kv_last_lsn(fs->kv);
 }
 
 int fs_fsync(struct fs *fs, uint64_t ino)

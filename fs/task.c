@@ -8,6 +8,10 @@
  * others wait for the dispatcher. The average is a decaying one, kept for
  * tasks of either place, and has hysteresis.
  *
+ * Syncs have a thread of their own, one: what comes while it waits for the disk
+ * waits for it, and all of that is durable with the next wait. Threads for each
+ * would be woken for each, and again when the one that leads is done.
+ *
  * Invariant: a task that could not be given to a worker is run here, but for
  * those of the seekers, which could wait for the dispatcher itself.
  */
@@ -64,11 +68,17 @@ static void run_on_worker(struct work *work)
 	free(task);
 }
 
+static struct worker_pool *pool_for(struct mount *mount, enum task_place place)
+{
+	if (place == TASK_SEEKER)
+		return mount->seekers;
+	return place == TASK_SYNCER ? mount->syncers : mount->workers;
+}
+
 static bool submit(const struct task *task)
 {
 	struct mount *mount = task->request.mount;
-	struct worker_pool *pool = task->place == TASK_SEEKER ? mount->seekers :
-								mount->workers;
+	struct worker_pool *pool = pool_for(mount, task->place);
 	size_t name_size = task->name ? strlen(task->name) + 1 : 0;
 	struct task *copy = malloc(sizeof(*copy) + name_size);
 
@@ -123,7 +133,7 @@ void task_start(struct task *task, enum task_place place)
 	if (place == TASK_PACED &&
 	    pace_is_slow(&request->mount->paces[request->op]))
 		place = TASK_WORKER;
-	if (place != TASK_WORKER || !submit(task))
+	if (place == TASK_HERE || place == TASK_PACED || !submit(task))
 		task_run(task);
 }
 

@@ -381,12 +381,20 @@ int tree_do(struct tree_work *w)
 	return error;
 }
 
+/* In either of the two ways. */
+static int tree_sync(struct tree_work *w, bool in_two_steps)
+{
+	uint64_t point = in_two_steps ? fs_sync_point(w->fs) : 0;
+
+	return point ? fs_sync_to(w->fs, point) : fs_sync(w->fs);
+}
+
 bool tree_keep_house(struct tree_work *w)
 {
 	unsigned int choice = choice_below(w->choice, 100);
 
 	if (choice < 8)
-		assert_int_equal(fs_sync(w->fs), 0);
+		assert_int_equal(tree_sync(w, choice % 2), 0);
 	else if (choice < 11)
 		assert_int_equal(kv_checkpoint(fs_kv(w->fs)), 0);
 	else if (choice < 12)

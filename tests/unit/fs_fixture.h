@@ -119,6 +119,15 @@ static inline struct fs_attr attr_of(struct fs_fixture *f, uint64_t ino)
 	return attr;
 }
 
+/* How often the disk was waited for. */
+static inline uint64_t disk_syncs(struct fs_fixture *f)
+{
+	struct kv_stats stats;
+
+	kv_stats(fs_kv(f->fs), &stats);
+	return stats.disk_sync_count;
+}
+
 /* The number that a name leads to, or the error. */
 static inline int64_t find_in(struct fs_fixture *f, uint64_t parent,
 			      const char *name)

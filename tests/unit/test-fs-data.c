@@ -607,6 +607,30 @@ static void a_read_sees_a_file_as_it_was_at_one_moment(void **state)
 	assert_sound(f);
 }
 
+static void one_wait_for_the_disk_does_for_what_was_before(void **state)
+{
+	struct fs_fixture *f = *state;
+	uint64_t ino = make_file(f, "f");
+	uint64_t before = disk_syncs(f);
+	uint64_t first, second;
+
+	put(f, ino, 0, "first");
+	first = fs_sync_point(f->fs);
+	put(f, ino, 0, "second");
+	second = fs_sync_point(f->fs);
+	assert_true(first > 0 && second > first);
+	assert_int_equal(fs_sync_to(f->fs, second), 0);
+	assert_int_equal(disk_syncs(f), before + 1);
+	assert_int_equal(fs_sync_to(f->fs, first), 0);
+	assert_int_equal(fs_sync_to(f->fs, second), 0);
+	assert_int_equal(disk_syncs(f), before + 1);
+	put(f, ino, 0, "third");
+	assert_int_equal(fs_sync_to(f->fs, second), 0);
+	assert_int_equal(disk_syncs(f), before + 1);
+	assert_int_equal(fs_sync_to(f->fs, fs_sync_point(f->fs)), 0);
+	assert_int_equal(disk_syncs(f), before + 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -630,6 +654,7 @@ int main(void)
 		FS_TEST(overlapping_copies_are_refused),
 		FS_TEST(random_changes_match_an_array),
 		FS_TEST(a_read_sees_a_file_as_it_was_at_one_moment),
+		FS_TEST(one_wait_for_the_disk_does_for_what_was_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
