@@ -13,51 +13,10 @@
 #include <cmocka.h>
 
 #include "tests/seam/power_cut.h"
-#include "tests/seam/scratch.h"
+#include "tests/unit/record_fixture.h"
 
 #define FILE_MAX_BYTES ((size_t)1 << 20)
 #define SEED_COUNT 200
-
-struct fixture {
-	struct scratch dir;
-	struct scratch store;
-	struct record_io r;
-	struct io *io;
-	int dir_fd; /* the store, opened through io */
-	unsigned int cut_count;
-};
-
-static int set_up(void **state)
-{
-	static struct fixture f;
-
-	memset(&f, 0, sizeof(f));
-	*state = &f;
-	if (scratch_init(&f.dir) || scratch_make_dir(&f.dir, "store", &f.store))
-		return -1;
-	record_io_init(&f.r, io_system(), f.store.path);
-	f.io = &f.r.io;
-	return io_open_dir(f.io, f.store.path, &f.dir_fd);
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	io_close(f->io, f->dir_fd);
-	record_io_release(&f->r);
-	close(f->store.fd);
-	return scratch_release(&f->dir);
-}
-
-static int open_file(struct fixture *f, const char *name, int flags)
-{
-	int fd = -1;
-
-	assert_int_equal(io_open(f->io, f->dir_fd, name, O_RDWR | flags, &fd),
-			 0);
-	return fd;
-}
 
 /* A file of that many equal bytes, synced if asked, its name not. */
 static void make_file(struct fixture *f, const char *name, int byte,

@@ -14,47 +14,7 @@
 #include <cmocka.h>
 
 #include "tests/seam/fault_io.h"
-#include "tests/seam/record_io.h"
-#include "tests/seam/scratch.h"
-
-struct fixture {
-	struct scratch dir;
-	struct scratch store;
-	struct record_io r;
-	struct io *io;
-	int dir_fd; /* the store, opened through io */
-};
-
-static int set_up(void **state)
-{
-	static struct fixture f;
-
-	*state = &f;
-	if (scratch_init(&f.dir) || scratch_make_dir(&f.dir, "store", &f.store))
-		return -1;
-	record_io_init(&f.r, io_system(), f.store.path);
-	f.io = &f.r.io;
-	return io_open_dir(f.io, f.store.path, &f.dir_fd);
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	io_close(f->io, f->dir_fd);
-	record_io_release(&f->r);
-	close(f->store.fd);
-	return scratch_release(&f->dir);
-}
-
-static int open_file(struct fixture *f, const char *name, int flags)
-{
-	int fd = -1;
-
-	assert_int_equal(io_open(f->io, f->dir_fd, name, O_RDWR | flags, &fd),
-			 0);
-	return fd;
-}
+#include "tests/unit/record_fixture.h"
 
 static struct record last(struct fixture *f)
 {
