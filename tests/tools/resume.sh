@@ -93,6 +93,8 @@ pause=0
 while [ -e "$store/SCRUBBING" ]; do
 	"$kvctl" scrub --resume "$target" >"$work/out" 2>"$work/err" &
 	pid=$!
+	# Before that it is a shell, which can take the signal and lose it.
+	until grep -qx "${kvctl##*/}" "/proc/$pid/comm"; do :; done
 	sleep "$pause"
 	pause=$((pause + 1))
 	kill -TERM "$pid"
