@@ -155,6 +155,24 @@ static int dir_end(struct check *check, const struct check_inode *current)
 	return ancestors_check(check, dir);
 }
 
+static int tail_check(struct check *check, const struct check_inode *current)
+{
+	const struct inode *inode = &current->inode;
+	uint64_t block_size = check->fs->block_size_bytes;
+	uint64_t begin = inode_blocks_end(inode);
+
+	if (!(inode->flags & INODE_TAIL))
+		return 0;
+	if (begin / block_size != (inode->size_bytes - 1) / block_size)
+		return structure(check, inode->ino,
+				 "its last bytes are of several blocks");
+	if (!current->blocks || current->last_block != begin / block_size)
+		return structure(check, inode->ino,
+				 "the block that its last bytes are of is "
+				 "missing");
+	return 0;
+}
+
 static int inode_end(struct check *check)
 {
 	const struct check_inode *current = &check->current;
@@ -174,6 +192,8 @@ static int inode_end(struct check *check)
 				     "it has %llu blocks, but counts %llu",
 				     (unsigned long long)current->blocks,
 				     (unsigned long long)inode->block_count);
+	if (!error)
+		error = tail_check(check, current);
 	if (!error && (inode->flags & INODE_PREALLOCATED) &&
 	    inode->prealloc_count != current->preallocated)
 		error = structure(check, inode->ino,
@@ -237,12 +257,14 @@ static int block_check(struct check *check, const struct key_parts *parts)
 	uint32_t valid;
 
 	current->blocks++;
+	current->last_block = parts->number;
 	if (!S_ISREG(inode->mode))
 		return structure(check, parts->ino,
 				 "it has blocks, but is no file");
 	if (inode->nlink == 0)
 		return 0;
-	valid = block_valid_size(block_size, parts->number, inode->size_bytes);
+	valid = block_valid_size(block_size, parts->number,
+				 inode_blocks_end(inode));
 	if (valid == 0 && !(inode->flags & INODE_TRUNCATING))
 		return structure(check, parts->ino,
 				 "it has blocks beyond its end");
@@ -298,7 +320,7 @@ static int fragment_check(struct check *check, const struct key_parts *parts)
 	if (error < 0)
 		return check_is_damage(error) ? 0 : error;
 	valid = block_valid_size(FRAGMENT_SIZE, parts->number,
-				 inode->size_bytes);
+				 inode_blocks_end(inode));
 	if (valid == 0 && (inode->flags & INODE_TRUNCATING))
 		return 0;
 	fragment_key_encode(&key, parts->ino, parts->number);

@@ -42,6 +42,7 @@ struct check_inode {
 	bool strayed; /* keys without a record were reported */
 	struct inode inode;
 	uint64_t blocks;
+	uint64_t last_block; /* with blocks */
 	uint64_t preallocated;
 	uint64_t subdirs;
 	uint64_t xattr_names_size;

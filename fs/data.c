@@ -2,9 +2,9 @@
 
 /*
  * The bytes of files: reading and writing. Invariants:
- *	1. A file's data is in its inode's record or in blocks, never in both:
- *	   while block_count is 0, the record holds it, up to the inline limit;
- *	   the write that goes beyond moves it, in its own batch.
+ *	1. While block_count is 0, the inode's record holds the data, up to the
+ *	   inline limit; the write that goes beyond moves it, in its own batch.
+ *	   After that it is in blocks, but for the tail (tail.c).
  *	2. A block holds the first bytes of its stretch of the file; what it
  *	   does not hold is zero, and a block that is missing is a hole.
  *	3. No stored byte is at or beyond the size, but for whole blocks while
@@ -165,30 +165,34 @@ static int piece_write(struct write *write, const struct block_piece *piece,
 	return piece_write_whole(write, piece, valid, src);
 }
 
-static int blocks_write(struct write *write, uint64_t offset, struct slice src)
+int blocks_write(struct txn *txn, struct inode *inode, uint64_t offset,
+		 struct slice src)
 {
-	struct txn *txn = write->txn;
+	struct write write = {
+		.txn = txn,
+		.inode = inode,
+		.had_blocks = inode->block_count > 0,
+		.dense = inode_is_dense(txn->fs, inode),
+		.spilled = inode->data,
+	};
 	struct block_cursor cursor;
 	struct block_piece piece;
 	const uint8_t *at = src.data;
 	struct schema_key key;
 	int error;
 
-	write->had_blocks = write->inode->block_count > 0;
-	write->dense = inode_is_dense(txn->fs, write->inode);
-	write->spilled = write->inode->data;
-	write->inode->data = slice_of(NULL, 0);
+	inode->data = slice_of(NULL, 0);
 	cursor = block_cursor_of(txn->fs->block_size_bytes, offset, src.size);
-	if (write->spilled.size && offset >= cursor.block_size) {
-		block_key_encode(&key, write->inode->ino, 0);
-		error = txn_set(txn, &key, write->spilled);
+	if (write.spilled.size && offset >= cursor.block_size) {
+		block_key_encode(&key, inode->ino, 0);
+		error = txn_set(txn, &key, write.spilled);
 		if (!error)
-			error = block_add(write, 0);
+			error = block_add(&write, 0);
 		if (error)
 			return error;
 	}
 	while (block_cursor_next(&cursor, &piece)) {
-		error = piece_write(write, &piece, at);
+		error = piece_write(&write, &piece, at);
 		if (error)
 			return error;
 		at += piece.end - piece.begin;
@@ -217,17 +221,18 @@ static int inline_write(struct txn *txn, struct inode *inode, uint64_t offset,
 int data_write(struct txn *txn, struct inode *inode, uint64_t offset,
 	       struct slice src)
 {
-	struct write write = { .txn = txn, .inode = inode };
-	uint64_t end = offset + src.size;
-	int error;
+	uint32_t inline_limit = txn->fs->inline_limit_bytes;
+	int result;
 
-	if (inode->block_count == 0 && end <= txn->fs->inline_limit_bytes)
-		error = inline_write(txn, inode, offset, src);
+	if (inode->block_count == 0 && offset + src.size <= inline_limit)
+		result = inline_write(txn, inode, offset, src);
 	else
-		error = blocks_write(&write, offset, src);
-	if (!error && end > inode->size_bytes)
-		inode->size_bytes = end;
-	return error;
+		result = tail_write(txn, inode, &offset, &src);
+	if (result == 1)
+		result = blocks_write(txn, inode, offset, src);
+	if (!result && offset + src.size > inode->size_bytes)
+		inode->size_bytes = offset + src.size;
+	return result;
 }
 
 static int write_prepare(struct txn *txn, uint64_t ino, uint64_t offset,
@@ -248,6 +253,11 @@ static int write_prepare(struct txn *txn, uint64_t ino, uint64_t offset,
 	if ((inode.flags & INODE_TRUNCATING) &&
 	    offset + src.size > inode.size_bytes) {
 		error = truncate_complete(txn, &inode);
+		if (error)
+			return error;
+	}
+	if (tail_is_beside(&inode, offset)) {
+		error = tail_settle(txn, &inode);
 		if (error)
 			return error;
 	}
@@ -328,12 +338,26 @@ static int blocks_read(struct fs *fs, const struct inode *inode,
 	return fragments_read(fs, inode, offset, dst, size);
 }
 
+/* What the inode's record holds: the beginning of the file, or its tail. */
+static void record_read(const struct inode *inode, uint64_t offset,
+			uint8_t *dst, size_t size)
+{
+	const uint8_t *src = inode->data.data;
+	size_t have;
+
+	if (inode->flags & INODE_TAIL)
+		offset -= inode_blocks_end(inode);
+	have = offset < inode->data.size ? inode->data.size - (size_t)offset :
+					   0;
+	copy_padded(dst, size, have ? src + offset : NULL, have);
+}
+
 int data_read(struct fs *fs, uint64_t ino, uint64_t offset, uint8_t *dst,
 	      size_t size, size_t *ret_read, bool *ret_single)
 {
 	uint8_t bytes[INODE_RECORD_MAX];
 	struct inode inode;
-	size_t have;
+	uint64_t in_blocks;
 	int error;
 
 	error = inode_load(fs, ino, bytes, &inode);
@@ -342,19 +366,27 @@ int data_read(struct fs *fs, uint64_t ino, uint64_t offset, uint8_t *dst,
 	if (!S_ISREG(inode.mode))
 		return inode_is_dir(&inode) ? -EISDIR : -EINVAL;
 	partition_count_operation(fs, inode.partition);
-	*ret_single = inode.block_count == 0;
+	in_blocks = inode.block_count ? inode_blocks_end(&inode) : 0;
+	*ret_single = offset >= in_blocks;
 	*ret_read = 0;
 	if (offset >= inode.size_bytes)
 		return 0;
 	if (size > inode.size_bytes - offset)
 		size = (size_t)(inode.size_bytes - offset);
 	*ret_read = size;
-	if (!*ret_single)
-		return blocks_read(fs, &inode, offset, dst, size);
-	have = offset < inode.data.size ? inode.data.size - (size_t)offset : 0;
-	copy_padded(dst, size,
-		    have ? (const uint8_t *)inode.data.data + offset : NULL,
-		    have);
+	if (offset < in_blocks) {
+		in_blocks -= offset;
+		if (in_blocks > size)
+			in_blocks = size;
+		error = blocks_read(fs, &inode, offset, dst, (size_t)in_blocks);
+		if (error)
+			return error;
+		offset += in_blocks;
+		dst += in_blocks;
+		size -= (size_t)in_blocks;
+	}
+	if (size)
+		record_read(&inode, offset, dst, size);
 	return 0;
 }
 

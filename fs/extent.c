@@ -185,6 +185,8 @@ static int punch_step(struct txn *txn, uint64_t ino, void *ctx)
 	error = inode_load_txn(txn, ino, &inode);
 	if (!error)
 		error = file_check(&inode);
+	if (!error)
+		error = tail_settle(txn, &inode);
 	if (error)
 		return error;
 	if (end > inode.size_bytes)

@@ -44,6 +44,7 @@ struct fs {
 	struct kv *kv;
 	uint32_t block_size_bytes;
 	uint32_t inline_limit_bytes;
+	uint32_t tail_limit_bytes; /* see tail.c */
 	uint64_t size_limit_bytes;
 	enum kv_durability durability;
 	bool read_only;
@@ -93,8 +94,8 @@ void fs_log(struct fs *fs, enum kv_log_level level, const char *format, ...)
 
 /* A number that no inode ever had. */
 int ino_alloc(struct fs *fs, uint64_t *ret_ino);
-/* Says in the superblock that there may be partitions. */
-int super_allow_partitions(struct fs *fs);
+/* Says in the superblock that there may be what only those read who know it. */
+int super_allow(struct fs *fs, enum super_flags flag);
 
 /* --- statfs.c --- */
 
@@ -256,6 +257,9 @@ bool inode_is_dense(const struct fs *fs, const struct inode *inode);
  * blocks but not its times. */
 int data_write(struct txn *txn, struct inode *inode, uint64_t offset,
 	       struct slice src);
+/* The same into blocks; the size stays. */
+int blocks_write(struct txn *txn, struct inode *inode, uint64_t offset,
+		 struct slice src);
 
 /*
  * Up to `max` numbers of existing blocks from `from` on, before `to`, in
@@ -269,6 +273,30 @@ int blocks_find(struct fs *fs, const struct inode *inode, uint64_t from,
 size_t blocks_delete_max(const struct fs *fs, const struct inode *inode);
 /* So many fewer blocks. */
 void inode_drop_blocks(struct inode *inode, uint64_t count);
+
+/* --- tail.c --- */
+
+/* Where what is in blocks ends: at the tail, or at the file's end. */
+static inline uint64_t inode_blocks_end(const struct inode *inode)
+{
+	return inode->size_bytes -
+	       (inode->flags & INODE_TAIL ? inode->data.size : 0);
+}
+
+/*
+ * A write to a file whose tail, if it has one, is not beside it. 0 when the tail
+ * has taken it. 1 when it goes to blocks: offset and src, in the transaction's
+ * memory, may begin with what was the tail then.
+ */
+int tail_write(struct txn *txn, struct inode *inode, uint64_t *offset,
+	       struct slice *src);
+/* Whether there is one that a write at this offset does not touch. */
+bool tail_is_beside(const struct inode *inode, uint64_t offset);
+/* Writes it to its block, in a batch of its own, and loads the inode again. The
+ * transaction must be fresh. */
+int tail_settle(struct txn *txn, struct inode *inode);
+/* In memory: the file shrinks, at least so far that its blocks end there. */
+void tail_cut(struct inode *inode, uint64_t size_bytes);
 
 /* --- fragment.c --- */
 

@@ -306,7 +306,7 @@ static int partition_make(struct txn *txn, struct inode *dir)
 
 	error = dir_check_empty(txn->fs, dir->ino);
 	if (!error)
-		error = super_allow_partitions(txn->fs);
+		error = super_allow(txn->fs, SUPER_PARTITIONS);
 	if (error)
 		return error;
 	bytes = txn_alloc(txn, PARTITION_RECORD_MAX);

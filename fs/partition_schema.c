@@ -164,6 +164,7 @@ static int data_clear(struct txn *txn, struct inode *inode)
 		error = fragments_delete(txn, inode, 0, from);
 	inode_drop_blocks(inode, inode->block_count);
 	inode->data = slice_of(NULL, 0);
+	inode->flags &= ~(uint32_t)INODE_TAIL;
 	inode->size_bytes = 0;
 	return error;
 }

@@ -133,8 +133,9 @@ static int recount(struct txn *txn, uint64_t ino)
 	error = keys_count(txn->fs, ino, inode_is_dir(&inode), &count);
 	if (error || inode.nlink == 0)
 		return error ? error : 1;
-	if (S_ISREG(inode.mode) && inode.data.size == 0) {
-		error = fragments_support(txn, &inode, &made);
+	if (S_ISREG(inode.mode) &&
+	    (inode.data.size == 0 || (inode.flags & INODE_TAIL))) {
+		error = blocks_support(txn, &inode, &made);
 		if (error)
 			return error;
 		inode.block_count = count.blocks + made;

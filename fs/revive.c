@@ -149,7 +149,7 @@ int inode_revive(struct txn *txn, uint64_t ino)
 	return error ? error : inode_store(txn, &inode);
 }
 
-/* --- fragments --- */
+/* --- what stands beside blocks --- */
 
 struct support {
 	struct txn *txn;
@@ -158,41 +158,54 @@ struct support {
 	uint64_t count;
 };
 
-static int support_block(void *ctx, const struct kv_entry *entry)
+static int support_block(struct support *support, uint64_t block)
 {
-	struct support *support = ctx;
-	struct fs *fs = support->txn->fs;
-	struct key_parts parts;
 	struct schema_key key;
-	uint64_t block;
 	int error;
 
-	if (schema_key_decode(entry->key, &parts))
-		return 0;
-	block = parts.number / (fs->block_size_bytes / FRAGMENT_SIZE);
-	if (block == support->last_block || support->count == SUPPORT_MAX ||
-	    !block_has_fragments(support->inode, block))
+	if (block == support->last_block || support->count == SUPPORT_MAX)
 		return 0;
 	support->last_block = block;
 	block_key_encode(&key, support->inode->ino, block);
-	error = store_exists(fs, &key);
+	error = store_exists(support->txn->fs, &key);
 	if (error != 1)
 		return error;
 	support->count++;
 	return txn_set(support->txn, &key, slice_of("", 0));
 }
 
-int fragments_support(struct txn *txn, const struct inode *inode,
-		      uint64_t *ret_count)
+static int support_fragment(void *ctx, const struct kv_entry *entry)
+{
+	struct support *support = ctx;
+	struct key_parts parts;
+	uint64_t block;
+
+	if (schema_key_decode(entry->key, &parts))
+		return 0;
+	block = parts.number /
+		(support->txn->fs->block_size_bytes / FRAGMENT_SIZE);
+	if (!block_has_fragments(support->inode, block))
+		return 0;
+	return support_block(support, block);
+}
+
+int blocks_support(struct txn *txn, const struct inode *inode,
+		   uint64_t *ret_count)
 {
 	struct support support = { txn, inode, UINT64_MAX, 0 };
 	int error = tag_list(txn->fs, inode->ino, TAG_FRAGMENT, 0,
-			     support_block, &support);
+			     support_fragment, &support);
 
+	if (!error && (inode->flags & INODE_TAIL))
+		error = support_block(&support,
+				      inode_blocks_end(inode) /
+					      txn->fs->block_size_bytes);
 	if (!error)
 		*ret_count = support.count;
 	return error;
 }
+
+/* --- fragments that nobody counts --- */
 
 struct stray {
 	const struct inode *inode;

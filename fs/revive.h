@@ -17,11 +17,12 @@
 int inode_revive(struct txn *txn, uint64_t ino);
 
 /*
- * Blocks that are missing under fragments become empty ones, so that these can
- * be read; the rest of such a block reads as zeros. *ret_count: how many.
+ * Blocks that are missing under fragments, or under a tail, become empty ones,
+ * so that these can be read; the rest of such a block reads as zeros.
+ * *ret_count: how many.
  */
-int fragments_support(struct txn *txn, const struct inode *inode,
-		      uint64_t *ret_count);
+int blocks_support(struct txn *txn, const struct inode *inode,
+		   uint64_t *ret_count);
 
 /*
  * Takes away one fragment where the inode counts none: older or younger than the

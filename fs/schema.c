@@ -256,7 +256,7 @@ int super_decode(struct slice bytes, struct super *ret_super)
 		return -EUCLEAN;
 	/* Before anything else is judged: a newer version may mean it so. */
 	if (super.version > SCHEMA_VERSION ||
-	    (super.incompat_flags & ~(uint32_t)SUPER_PARTITIONS))
+	    (super.incompat_flags & ~(uint32_t)SUPER_INCOMPAT_ALL))
 		return -EPROTONOSUPPORT;
 	if (!reader_done(&r) || !super_is_valid(&super))
 		return -EUCLEAN;
@@ -366,6 +366,17 @@ size_t inode_encode(const struct inode *inode, uint8_t *ret_bytes)
 	return (size_t)(w.at - ret_bytes);
 }
 
+/* The record's data is all that there is, or a tail of what is in blocks. */
+static bool file_data_is_valid(const struct inode *inode)
+{
+	if (inode->data.size > INLINE_LIMIT_MAX ||
+	    inode->data.size > inode->size_bytes)
+		return false;
+	if (inode->flags & INODE_TAIL)
+		return inode->block_count && inode->data.size;
+	return inode->block_count == 0 || inode->data.size == 0;
+}
+
 static bool file_decode(struct reader *r, struct inode *inode)
 {
 	inode->size_bytes = get_varint(r);
@@ -376,9 +387,7 @@ static bool file_decode(struct reader *r, struct inode *inode)
 		inode->prealloc_count = get_varint(r);
 	inode->data = get_bytes(r, reader_left(r));
 	return inode->size_bytes <= FS_FILE_SIZE_MAX &&
-	       inode->data.size <= INLINE_LIMIT_MAX &&
-	       inode->data.size <= inode->size_bytes &&
-	       (inode->block_count == 0 || inode->data.size == 0) &&
+	       file_data_is_valid(inode) &&
 	       (inode->block_count || !(inode->flags & INODE_FRAGMENTED)) &&
 	       (inode->prealloc_count || !(inode->flags & INODE_PREALLOCATED));
 }

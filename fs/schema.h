@@ -122,7 +122,10 @@ enum super_flags {
 	/* There are, or were, partitions. Incompatible: who does not know them
 	 * would take the inodes in them for damaged, and not count them. */
 	SUPER_PARTITIONS = 1u << 0,
+	/* There are, or were, inodes with INODE_TAIL. Incompatible likewise. */
+	SUPER_TAILS = 1u << 1,
 };
+#define SUPER_INCOMPAT_ALL (SUPER_PARTITIONS | SUPER_TAILS)
 
 struct super {
 	uint32_t version;
@@ -162,10 +165,12 @@ enum inode_flags {
 	INODE_FRAGMENTED = 1u << 2,
 	/* There are PREALLOC keys. */
 	INODE_PREALLOCATED = 1u << 3,
+	/* The last bytes are in the record, and not in blocks. */
+	INODE_TAIL = 1u << 5,
 };
 #define INODE_FLAGS_ALL                                         \
 	(INODE_TRUNCATING | INODE_LINKABLE | INODE_FRAGMENTED | \
-	 INODE_PREALLOCATED)
+	 INODE_PREALLOCATED | INODE_TAIL)
 /* Of the record only: the number of a partition follows. */
 #define INODE_IN_PARTITION (1u << 4)
 
@@ -193,7 +198,8 @@ struct inode {
 	/* Of its partition, that is what it was loaded or last stored as. */
 	struct partition_counts counted;
 	/* Regular files without blocks: the first data.size bytes, the rest is
-	 * a hole. Symbolic links: the target. Borrowed. */
+	 * a hole; with INODE_TAIL the last ones. Symbolic links: the target.
+	 * Borrowed. */
 	struct slice data;
 };
 

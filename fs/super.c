@@ -26,6 +26,12 @@
  * times, which sets the limit for the bytes as well.
  */
 #define INLINE_LIMIT_DEFAULT 2048u
+/*
+ * Tails up to this size do, too. One of L bytes is written L/2 at a time on
+ * average, and every L bytes a fragment of 2 KiB is: for appends of 20 to 100
+ * bytes the sum is least between 300 and 700.
+ */
+#define TAIL_LIMIT 512u
 
 void fs_options_init(struct fs_options *options)
 {
@@ -80,16 +86,16 @@ int ino_alloc(struct fs *fs, uint64_t *ret_ino)
 	return error;
 }
 
-int super_allow_partitions(struct fs *fs)
+int super_allow(struct fs *fs, enum super_flags flag)
 {
 	int error = 0;
 
 	mutex_lock(&fs->ino_lock);
-	if (!(fs->incompat_flags & SUPER_PARTITIONS)) {
-		fs->incompat_flags |= SUPER_PARTITIONS;
+	if (!(fs->incompat_flags & flag)) {
+		fs->incompat_flags |= flag;
 		error = super_store(fs, fs->next_ino_stored);
 		if (error)
-			fs->incompat_flags &= ~(uint32_t)SUPER_PARTITIONS;
+			fs->incompat_flags &= ~(uint32_t)flag;
 	}
 	mutex_unlock(&fs->ino_lock);
 	return error;
@@ -149,6 +155,9 @@ static int super_load(struct fs *fs)
 		return error;
 	fs->block_size_bytes = super.block_size_bytes;
 	fs->inline_limit_bytes = super.inline_limit_bytes;
+	fs->tail_limit_bytes = super.inline_limit_bytes < TAIL_LIMIT ?
+				       super.inline_limit_bytes :
+				       TAIL_LIMIT;
 	fs->incompat_flags = super.incompat_flags;
 	fs->next_ino = super.next_ino;
 	fs->next_ino_stored = super.next_ino;

@@ -78,7 +78,8 @@ static int blocks_cut(struct txn *txn, struct inode *inode, uint64_t from)
 }
 
 /* Shortens the block that the new end is in. */
-static int tail_cut(struct txn *txn, struct inode *inode, uint64_t size_bytes)
+static int last_block_cut(struct txn *txn, struct inode *inode,
+			  uint64_t size_bytes)
 {
 	struct fs *fs = txn->fs;
 	uint32_t keep = (uint32_t)(size_bytes % fs->block_size_bytes);
@@ -104,9 +105,12 @@ static int shrink(struct txn *txn, struct inode *inode, uint64_t size_bytes)
 {
 	int error;
 
+	tail_cut(inode, size_bytes);
+	if (size_bytes == inode->size_bytes)
+		return 0;
 	if (inode->data.size > size_bytes)
 		inode->data.size = (size_t)size_bytes;
-	error = tail_cut(txn, inode, size_bytes);
+	error = last_block_cut(txn, inode, size_bytes);
 	if (!error)
 		error = blocks_cut(txn, inode,
 				   block_count_of(txn->fs->block_size_bytes,
@@ -127,6 +131,11 @@ int truncate_prepare(struct txn *txn, struct inode *inode, uint64_t size_bytes)
 	if (size_bytes > inode->size_bytes &&
 	    (inode->flags & INODE_TRUNCATING)) {
 		error = truncate_complete(txn, inode);
+		if (error)
+			return error;
+	}
+	if (size_bytes > inode->size_bytes) {
+		error = tail_settle(txn, inode);
 		if (error)
 			return error;
 	}

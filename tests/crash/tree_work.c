@@ -182,6 +182,7 @@ static int do_write(struct tree_work *w)
 {
 	static uint8_t bytes[FILE_MAX];
 	uint64_t ino = some_file(w), offset;
+	struct fs_attr attr;
 	size_t size;
 
 	if (!ino)
@@ -192,6 +193,10 @@ static int do_write(struct tree_work *w)
 	offset = choice_below(w->choice, FILE_MAX - 20000);
 	for (size_t i = 0; i < size; i++)
 		bytes[i] = (uint8_t)choice_number(w->choice);
+	/* Every other one goes on where the file ends. */
+	if (offset % 2 && fs_getattr(w->fs, ino, &attr) == 0 &&
+	    attr.size_bytes <= FILE_MAX - 20000)
+		offset = attr.size_bytes;
 	return fs_write(w->fs, ino, offset, bytes, size, 0);
 }
 

@@ -252,7 +252,21 @@ static void make_files(struct fs *fs)
 			 0);
 }
 
-static void make_fs_image(const struct scratch *dir, const char *directory)
+/* A log of one line more than what its blocks hold: fs-tail has it. */
+static void make_log(struct fs *fs)
+{
+	uint8_t large[LARGE_SIZE];
+	uint64_t ino;
+
+	large_bytes(large);
+	ino = make_file(fs, FS_ROOT_INO, SLICE_LITERAL("log"), large,
+			LARGE_SIZE, 0);
+	assert_int_equal(fs_write(fs, ino, 0, "a line\n", 7, FS_WRITE_APPEND),
+			 0);
+}
+
+static void make_fs_image(const struct scratch *dir, const char *directory,
+			  const char *name, bool with_log)
 {
 	struct fs_options options;
 	struct scratch store;
@@ -264,8 +278,10 @@ static void make_fs_image(const struct scratch *dir, const char *directory)
 	options.block_size_bytes = 4096;
 	assert_int_equal(fs_open(store.path, &options, &fs), 0);
 	make_files(fs);
+	if (with_log)
+		make_log(fs);
 	assert_int_equal(fs_close(fs), 0);
-	save_image(directory, "fs", &store);
+	save_image(directory, name, &store);
 	assert_int_equal(scratch_release(&store), 0);
 }
 
@@ -313,13 +329,27 @@ static void verify_files(struct fs *fs)
 	buf_release(&text);
 }
 
+static void verify_log(struct fs *fs)
+{
+	uint8_t expected[LARGE_SIZE], bytes[LARGE_SIZE + 8];
+	uint64_t ino = look_up(fs, FS_ROOT_INO, SLICE_LITERAL("log"),
+			       S_IFREG | 0640, LARGE_SIZE + 7);
+	size_t read;
+
+	large_bytes(expected);
+	assert_int_equal(fs_read(fs, ino, 0, bytes, sizeof(bytes), &read), 0);
+	assert_int_equal(read, LARGE_SIZE + 7);
+	assert_memory_equal(bytes, expected, LARGE_SIZE);
+	assert_memory_equal(bytes + LARGE_SIZE, "a line\n", 7);
+}
+
 static void tell_problem(void *ctx, const struct fs_problem *problem)
 {
 	(void)problem;
 	++*(unsigned int *)ctx;
 }
 
-static void verify_fs_image(const struct scratch *store)
+static void verify_fs_image(const struct scratch *store, bool with_log)
 {
 	struct fs_options options;
 	unsigned int problems = 0;
@@ -329,6 +359,8 @@ static void verify_fs_image(const struct scratch *store)
 	for (unsigned int round = 0; round < 2; round++) {
 		assert_int_equal(fs_open(store->path, &options, &fs), 0);
 		verify_files(fs);
+		if (with_log)
+			verify_log(fs);
 		assert_true(fs_check(fs, tell_problem, NULL, &problems) >= 0);
 		assert_int_equal(problems, 0);
 		if (!round)
@@ -354,7 +386,7 @@ static unsigned int verify_image(const struct scratch *dir, int version_fd,
 	if (strncmp(name, "kv", 2) == 0)
 		verify_kv_image(&store, name);
 	else
-		verify_fs_image(&store);
+		verify_fs_image(&store, strcmp(name, "fs-tail") == 0);
 	assert_int_equal(scratch_release(&store), 0);
 	return 1;
 }
@@ -396,7 +428,7 @@ static void stores_of_all_versions_open(void **state)
 	for (; at < end; at += strlen(at) + 1)
 		if (at[0] == 'v')
 			count += verify_version(&dir, fd, at);
-	assert_true(count >= 3);
+	assert_true(count >= 4);
 	buf_release(&names);
 	close(fd);
 	assert_int_equal(scratch_release(&dir), 0);
@@ -409,7 +441,8 @@ static void make_images(void **state)
 	(void)state;
 	assert_int_equal(scratch_init(&dir), 0);
 	make_kv_images(&dir, image_root);
-	make_fs_image(&dir, image_root);
+	make_fs_image(&dir, image_root, "fs", false);
+	make_fs_image(&dir, image_root, "fs-tail", true);
 	assert_int_equal(scratch_release(&dir), 0);
 }
 

@@ -81,6 +81,9 @@ static void every_type_of_inode_comes_back_as_it_was(void **state)
 	inode.flags = INODE_FRAGMENTED;
 	inode.fragment_from = (uint64_t)1 << 49;
 	round_trip(&inode);
+	inode.flags |= INODE_TAIL;
+	inode.data = SLICE_LITERAL("end");
+	round_trip(&inode);
 
 	inode = (struct inode){ .ino = 1,
 				.mode = S_IFDIR | 01777,
@@ -206,6 +209,13 @@ static void an_inode_with_impossible_fields_is_rejected(void **state)
 	assert_rejected(&inode);
 	inode = sample_file();
 	inode.flags = INODE_FRAGMENTED;
+	assert_rejected(&inode);
+	/* A tail of no blocks, and one without bytes. */
+	inode = sample_file();
+	inode.flags = INODE_TAIL;
+	assert_rejected(&inode);
+	inode.block_count = 1;
+	inode.data.size = 0;
 	assert_rejected(&inode);
 	inode = sample_file();
 	inode.size_bytes = 4;
@@ -360,7 +370,10 @@ static void a_superblock_of_another_kind_or_time_is_refused(void **state)
 	super_encode(&super, bytes);
 	assert_int_equal(super_decode(slice, &out), -EPROTONOSUPPORT);
 	super.version = SCHEMA_VERSION;
-	super.incompat_flags = 2;
+	super.incompat_flags = SUPER_INCOMPAT_ALL;
+	super_encode(&super, bytes);
+	assert_int_equal(super_decode(slice, &out), 0);
+	super.incompat_flags = SUPER_INCOMPAT_ALL + 1;
 	super_encode(&super, bytes);
 	assert_int_equal(super_decode(slice, &out), -EPROTONOSUPPORT);
 	super.incompat_flags = 0;
