@@ -115,12 +115,20 @@ static int count_key(void *ctx, struct slice key)
 	return 0;
 }
 
+/* Whether anything is kept: a floor has neither places nor sizes. */
+static bool keeps(const struct trial *trial)
+{
+	return trial->ops->get;
+}
+
 /* Lists each prefix by itself. */
 static int time_list(const struct pass *pass, const char *name)
 {
 	double begin = now_s();
 	uint64_t count = 0;
 
+	if (!keeps(pass->trial))
+		return 0;
 	for (uint64_t n = 0; n < LIST_PASSES * PREFIX_COUNT; n++) {
 		uint64_t i = shuffle(n % PREFIX_COUNT, PREFIX_COUNT);
 		char key[KEY_SIZE];
@@ -161,6 +169,8 @@ static double memory_mb(const char *field)
 static void report_memory(const struct trial *trial, const char *rss,
 			  const char *anon)
 {
+	if (!keeps(trial))
+		return;
 	trial_report(trial, rss, memory_mb("VmRSS"), "MB");
 	trial_report(trial, anon, memory_mb("RssAnon"), "MB");
 }
@@ -168,12 +178,12 @@ static void report_memory(const struct trial *trial, const char *rss,
 /* Blocks that the store's files take, in MB. */
 static int report_disk(const struct trial *trial, const char *name)
 {
-	DIR *dir = opendir(trial->dir);
+	DIR *dir = keeps(trial) ? opendir(trial->dir) : NULL;
 	struct dirent *entry;
 	double bytes = 0;
 
 	if (!dir)
-		return -errno;
+		return keeps(trial) ? -errno : 0;
 	while ((entry = readdir(dir))) {
 		struct stat st;
 
@@ -221,6 +231,9 @@ static int do_step(struct stage *stage,
 		   int (*step)(const struct pass *, uint64_t, struct slice),
 		   bool shuffled, const char *name)
 {
+	if (!keeps(stage->pass.trial) &&
+	    (step == step_get || step == step_miss))
+		return 0;
 	stage->pass.step = step;
 	stage->pass.shuffled = shuffled;
 	return time_pass(&stage->pass, name);
@@ -261,7 +274,8 @@ static int random_fill(const struct trial *trial)
 	error = stage_close(&stage, error);
 	if (error)
 		return error;
-	trial_report(trial, "close", (now_s() - begin) * 1e3, "ms");
+	if (keeps(trial))
+		trial_report(trial, "close", (now_s() - begin) * 1e3, "ms");
 	return report_disk(trial, "disk_after_set");
 }
 
@@ -282,21 +296,28 @@ static int random_read(const struct trial *trial)
 	return stage_close(&stage, error);
 }
 
+static int time_compact(struct stage *stage)
+{
+	const struct trial *trial = stage->pass.trial;
+	double begin = now_s();
+	int error = trial->ops->compact(stage->store);
+
+	if (!error)
+		trial_report(trial, "compact", (now_s() - begin) * 1e3, "ms");
+	return error;
+}
+
 static int random_overwrite(const struct trial *trial)
 {
 	struct stage stage;
 	int error = stage_open(&stage, trial, false);
-	double begin;
 
 	if (error)
 		return error;
 	stage.pass.version = 1;
 	error = do_step(&stage, step_set, true, "overwrite_random");
-	begin = now_s();
-	if (!error)
-		error = trial->ops->compact(stage.store);
-	if (!error)
-		trial_report(trial, "compact", (now_s() - begin) * 1e3, "ms");
+	if (!error && keeps(trial))
+		error = time_compact(&stage);
 	error = stage_close(&stage, error);
 	return error ? error : report_disk(trial, "disk_after_compact");
 }
@@ -457,7 +478,8 @@ static int open_repeatedly(const struct trial *trial, uint64_t keys)
 {
 	int error = 0;
 
-	for (unsigned int i = 1; !error && i <= OPEN_PASSES; i++)
+	for (unsigned int i = 1; !error && keeps(trial) && i <= OPEN_PASSES;
+	     i++)
 		error = open_and_get(trial, keys, i == OPEN_PASSES);
 	return error;
 }

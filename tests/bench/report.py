@@ -7,7 +7,7 @@
 Lines are: round, subject, workload, value, unit, separated by tabs. Prints a
 Markdown table: the median over the rounds and, as "±n %", half the distance
 from the least to the greatest relative to it; then the subject's ratio to each
-of --against, where "best" (the default) is the best of all others. Values in us,
+of --against, where "best" (the default) is the best of all others, but the floor. Values in us,
 ms, MB and B are better when less; the table says so.
 """
 
@@ -53,9 +53,10 @@ class Results:
         return self.units[workload] in LESS_IS_BETTER
 
     def best(self, workload, but):
-        """The best median of all subjects but one; None: there is none."""
+        """The best median of all subjects but one, and but the floor, which is
+        none of the others; None: there is none."""
         medians = [self.median(workload, s) for s in self.subjects
-                   if s != but and s in self.values[workload]]
+                   if s not in (but, "floor") and s in self.values[workload]]
         if not medians:
             return None
         return min(medians) if self.less_is_better(workload) else max(medians)

@@ -22,7 +22,8 @@ struct session; /* one thread's use of it */
 /* 0 goes on; anything else ends the listing, which returns it. */
 typedef int store_list_fn(void *ctx, struct slice key);
 
-/* Functions return 0, 1 for no such key, or -errno. */
+/* Functions return 0, 1 for no such key, or -errno. A floor, which keeps
+ * nothing that could be found, has neither get nor list nor compact. */
 struct store_ops {
 	const char *name;
 	/*
@@ -47,6 +48,7 @@ struct store_ops {
 	int (*compact)(struct store *store);
 };
 
+extern const struct store_ops bench_floor;
 extern const struct store_ops bench_kvfs;
 extern const struct store_ops bench_leveldb;
 extern const struct store_ops bench_rocksdb;
