@@ -188,17 +188,17 @@ static int receive(struct channel *channel, struct fuse_session *session)
 	bool spins = spin_is_wanted(&channel->spin);
 	uint64_t begin_ns = time_now_ns();
 	uint64_t now_ns;
-	int got = 0;
+	int got;
 
-	if (channel->blocking == spins)
+	if (channel->blocking == spins) {
 		got = device_set_blocking(channel, session, !spins);
-	if (got)
-		return got;
-	got = -EAGAIN;
-	if (spins)
-		got = receive_awake(channel, session, begin_ns);
+		if (got)
+			return got;
+	}
+	got = spins ? receive_awake(channel, session, begin_ns) :
+		      fuse_session_receive_buf(session, &channel->buffer);
 	while (got == -EAGAIN) {
-		got = spins ? device_poll(session) : 0;
+		got = device_poll(session);
 		if (!got)
 			got = fuse_session_receive_buf(session,
 						       &channel->buffer);
