@@ -59,15 +59,21 @@ static struct fake *fake_of(struct target *target)
 	return (struct fake *)target;
 }
 
-static int fake_open(struct target *target, const char *path,
-		     struct target_dir *ret_dir)
+static int fake_open_number(struct target *target, uint64_t number,
+			    struct target_dir *ret_dir)
 {
 	struct fake *fake = fake_of(target);
 
-	*ret_dir = (struct target_dir){ .ino = dir_number(path), .fd = 1 };
+	*ret_dir = (struct target_dir){ .ino = number, .fd = 1 };
 	if (++fake->open_count > fake->open_max)
 		fake->open_max = fake->open_count;
 	return 0;
+}
+
+static int fake_open(struct target *target, const char *path,
+		     struct target_dir *ret_dir)
+{
+	return fake_open_number(target, dir_number(path), ret_dir);
 }
 
 static int fake_root(struct target *target, struct target_dir *ret_dir)
@@ -136,7 +142,7 @@ static int fake_resume(struct target *target, const struct target_dir *child,
 	(void)child;
 	if (fake_of(target)->removed_while_away)
 		return -ESTALE;
-	return fake_open(target, dir_path(dir), dir);
+	return fake_open_number(target, dir->ino, dir);
 }
 
 /* Adds the name that a path has in this directory, if any. */
