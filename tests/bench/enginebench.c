@@ -37,8 +37,7 @@ static const char usage[] =
 	"  --work A,B     only sequential, random, durable, open, open2\n";
 
 static const struct store_ops *const stores[] = {
-	&bench_floor,
-	&bench_kvfs,
+	&bench_floor,   &bench_kvfs,
 #ifdef HAVE_LEVELDB
 	&bench_leveldb,
 #endif
