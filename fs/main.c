@@ -23,6 +23,7 @@
 #include "fs/log.h"
 #include "fs/open_wait.h"
 #include "fs/preflight.h"
+#include "fs/remount.h"
 #include "fs/session.h"
 
 /* A sync waits for the disk, and many that wait share one sync. */
@@ -335,6 +336,11 @@ int main(int argc, char **argv)
 		log_line(KV_LOG_ERROR, "cannot open log %s: %s", options.log,
 			 strerror(-log_error));
 		status = 1;
+	} else if (remount_is_asked(&options)) {
+		error = remount(&options, &text);
+		if (error)
+			log_line(KV_LOG_ERROR, "%s", text.text);
+		status = error ? 1 : 0;
 	} else if (preflight_check(&options, &preflight, &text)) {
 		log_line(KV_LOG_ERROR, "%s", text.text);
 		status = 1;

@@ -118,6 +118,8 @@ static const struct option table[] = {
 	  "type in the mount table; default: kvfs" },
 	{ "max_read", OPTION_FUSE, 0, 0, 0, NULL, "BYTES",
 	  "largest read request" },
+	{ "remount", OPTION_FUSE, 0, 0, 0, NULL, NULL,
+	  "change ro, nosuid and their like of a mount that is there" },
 	{ "default_permissions", OPTION_FUSE, 0, 0, 0, NULL, NULL, NULL },
 	{ "rw", OPTION_FUSE, 0, 0, 0, NULL, NULL, NULL },
 	{ "suid", OPTION_FUSE, 0, 0, 0, NULL, NULL, NULL },

@@ -51,6 +51,38 @@ start
 is "$(shown SOURCE)" "$store" "source with a comma"
 stop
 
+# mount -o remount, as mount(8) hands it on.
+start
+echo kept >"$mnt/file"
+"$KVFS" "$store" "$mnt" -o remount,ro,noexec
+refused "Read-only file system" touch "$mnt/file"
+is "$(cat "$mnt/file")" kept "contents of what is read-only"
+for word in ro nosuid nodev noexec; do
+	case ,$(shown OPTIONS), in
+	*,"$word",*) ;;
+	*) fail "$word is not in force: $(shown OPTIONS)" ;;
+	esac
+done
+"$KVFS" "$store" "$mnt" -o remount,rw,exec
+echo changed >"$mnt/file"
+case ,$(shown OPTIONS), in
+*,ro,* | *,noexec,*) fail "remount,rw,exec: $(shown OPTIONS)" ;;
+esac
+# By mount(8) itself, where kvfs is not asked.
+mount -i -o remount,ro "$mnt"
+refused "Read-only file system" touch "$mnt/file"
+"$KVFS" "$store" "$mnt" -o remount,rw
+mkdir "$mnt/below" "$work/elsewhere"
+# Nothing but the mount itself is touched.
+refused "nothing of kvfs" "$KVFS" "$store" "$mnt/below" -o remount,ro
+refused "nothing of kvfs" "$KVFS" "$store" "$work/elsewhere" -o remount,ro
+refused "No such file" "$KVFS" "$store" "$work/none" -o remount,ro
+echo again >"$mnt/file"
+stop
+start
+is "$(cat "$mnt/file")" again "contents after all that"
+stop
+
 # What root mounts allows neither devices nor set-id programs unasked.
 start
 for word in nosuid nodev; do
