@@ -14,6 +14,7 @@
  */
 
 #include <errno.h>
+#include <string.h>
 
 #include "fs/fs_internal.h"
 
@@ -24,10 +25,15 @@
 #define FORGET_BATCH 32u
 #define FORGET_KEYS_MAX 256u
 
-/* Keys of an inode on their way into the batch. */
+/*
+ * Keys of an inode on their way into the batch. Listed from the last one on that
+ * went before: looking at all that were deleted for each batch would take longer
+ * than the deletions, of a file with millions of blocks.
+ */
 struct key_sweep {
 	struct txn *txn;
 	size_t count;
+	struct schema_key *last; /* of those deleted; size 0: none yet */
 };
 
 static int sweep_key(void *ctx, const struct kv_entry *entry)
@@ -41,19 +47,35 @@ static int sweep_key(void *ctx, const struct kv_entry *entry)
 	error = kv_batch_delete(&sweep->txn->batch, entry->key);
 	if (error)
 		return error;
-	return ++sweep->count == DELETE_BATCH_MAX;
+	if (++sweep->count < DELETE_BATCH_MAX)
+		return 0;
+	memcpy(sweep->last->bytes, entry->key.data, entry->key.size);
+	sweep->last->size = entry->key.size;
+	return 1;
 }
 
-/* All keys of an inode but its record; 1 when there are more. */
-static int sweep_inode(struct txn *txn, uint64_t ino)
+/* All keys of an inode but its record; 1 when there may be more. */
+static int sweep_inode(struct txn *txn, uint64_t ino, struct schema_key *last)
 {
-	struct key_sweep sweep = { .txn = txn };
-	struct kv_range range = { 0 };
+	struct key_sweep sweep = { .txn = txn, .last = last };
+	struct kv_range range = { .after = true };
 	struct schema_key prefix;
+	bool goes_on = last->size;
+	int result;
 
 	prefix_encode(&prefix, ino, TAG_INODE);
 	range.prefix = slice_of(prefix.bytes, prefix.size - 1);
-	return store_list(txn->fs, &range, 0, sweep_key, &sweep);
+	if (goes_on)
+		range.from = key_slice(last);
+	else
+		range.after = false;
+	result = store_list(txn->fs, &range, 0, sweep_key, &sweep);
+	/* The end is where a look at all of it finds nothing. */
+	if (result == 0 && goes_on) {
+		last->size = 0;
+		return 1;
+	}
+	return result;
 }
 
 static int record_delete(struct txn *txn, uint64_t ino, bool truncating)
@@ -70,8 +92,9 @@ static int record_delete(struct txn *txn, uint64_t ino, bool truncating)
 	return error ? error : txn_delete(txn, &key);
 }
 
-/* What one batch can take; 1 when there is more. */
-static int delete_prepare(struct txn *txn, uint64_t ino)
+/* What one batch can take; 1 when there is more, behind `last`. */
+static int delete_prepare(struct txn *txn, uint64_t ino,
+			  struct schema_key *last)
 {
 	struct schema_key key;
 	struct inode inode;
@@ -93,16 +116,15 @@ static int delete_prepare(struct txn *txn, uint64_t ino)
 		return -ENOTEMPTY;
 	if (error || inode.block_count || inode.prealloc_count ||
 	    inode.xattr_names_size)
-		more = sweep_inode(txn, ino);
+		more = sweep_inode(txn, ino, last);
 	return more ? more : record_delete(txn, ino, truncating);
 }
 
 static int orphan_step(struct txn *txn, uint64_t ino, void *ctx)
 {
-	int result = delete_prepare(txn, ino);
+	int result = delete_prepare(txn, ino, ctx);
 	int error = 0;
 
-	(void)ctx;
 	if (result >= 0)
 		error = txn_commit(txn, KV_COMMIT_RESERVED);
 	if (error)
@@ -114,7 +136,9 @@ static int orphan_step(struct txn *txn, uint64_t ino, void *ctx)
 
 int orphan_delete(struct fs *fs, uint64_t ino)
 {
-	return inode_in_steps(fs, ino, orphan_step, NULL);
+	struct schema_key last = { 0 };
+
+	return inode_in_steps(fs, ino, orphan_step, &last);
 }
 
 /* The first of them in one batch, as many as it can take; 0 when that fails or
@@ -124,6 +148,7 @@ static size_t orphans_delete(struct txn *txn, const uint64_t *inos,
 {
 	struct fs *fs = txn->fs;
 	struct lock_mask mask = { 0 };
+	struct schema_key last = { 0 };
 	size_t done = 0;
 
 	for (size_t i = 0; i < count; i++)
@@ -131,7 +156,7 @@ static size_t orphans_delete(struct txn *txn, const uint64_t *inos,
 	txn_clear(txn);
 	lock_table_lock_mask(&fs->locks, &mask);
 	while (done < count && txn->batch.count < FORGET_KEYS_MAX &&
-	       !delete_prepare(txn, inos[done]))
+	       !delete_prepare(txn, inos[done], &last))
 		done++;
 	if (done && txn_commit(txn, KV_COMMIT_RESERVED))
 		done = 0;

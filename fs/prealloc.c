@@ -170,20 +170,26 @@ int prealloc_add(struct fs *fs, uint64_t ino, uint64_t from, uint64_t to)
 struct prealloc_sweep {
 	struct txn *txn;
 	size_t count;
+	uint64_t next; /* behind the last */
 };
 
 static int sweep_key(void *ctx, const struct kv_entry *entry)
 {
 	struct prealloc_sweep *sweep = ctx;
-	int error = kv_batch_delete(&sweep->txn->batch, entry->key);
+	struct key_parts parts;
+	int error;
 
+	if (schema_key_decode(entry->key, &parts))
+		return -EUCLEAN;
+	sweep->next = parts.number + 1;
+	error = kv_batch_delete(&sweep->txn->batch, entry->key);
 	return error ? error : ++sweep->count == DELETE_BATCH_MAX;
 }
 
-/* One batch; 1 when there are more to come. */
+/* One batch; 1 with blocks->from moved on when there are more to come. */
 static int batch_drop(struct txn *txn, uint64_t ino, void *ctx)
 {
-	const struct block_range *blocks = ctx;
+	struct block_range *blocks = ctx;
 	struct prealloc_sweep sweep = { .txn = txn };
 	struct kv_range range = { 0 };
 	struct schema_key prefix, from_key, to_key;
@@ -204,6 +210,7 @@ static int batch_drop(struct txn *txn, uint64_t ino, void *ctx)
 	result = store_list(txn->fs, &range, 0, sweep_key, &sweep);
 	if (result < 0 || sweep.count == 0)
 		return result;
+	blocks->from = sweep.next;
 	prealloc_count_lower(&inode, sweep.count);
 	error = inode_store(txn, &inode);
 	if (!error)

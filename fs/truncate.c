@@ -49,32 +49,45 @@ static int truncating_end(struct txn *txn, struct inode *inode)
 	return txn_delete(txn, &key);
 }
 
-/* Deletes blocks from `from` on, as many as a batch may; begins or ends the
- * state accordingly. */
-static int blocks_cut(struct txn *txn, struct inode *inode, uint64_t from)
+/*
+ * Deletes blocks from `from` on, as many as a batch may; begins or ends the
+ * state accordingly. *next is where it goes on in the next batch, at first 0:
+ * looking at all that were deleted for each batch would take longer than the
+ * deletions, of a file with millions of blocks.
+ */
+static int blocks_cut(struct txn *txn, struct inode *inode, uint64_t from,
+		      uint64_t *next)
 {
 	size_t max = blocks_delete_max(txn->fs, inode);
 	uint64_t blocks[DELETE_BATCH_MAX];
 	struct schema_key key;
+	uint64_t begin = *next > from ? *next : from;
 	size_t count = 0;
 	size_t i;
 	int error;
 
-	error = blocks_find(txn->fs, inode, from, UINT64_MAX, blocks, max,
+	error = blocks_find(txn->fs, inode, begin, UINT64_MAX, blocks, max,
 			    &count);
+	/* The end is where a look at all of them finds no more. */
+	if (!error && count == 0 && begin > from) {
+		begin = from;
+		error = blocks_find(txn->fs, inode, begin, UINT64_MAX, blocks,
+				    max, &count);
+	}
 	for (i = 0; i < count && !error; i++) {
 		block_key_encode(&key, inode->ino, blocks[i]);
 		error = txn_delete(txn, &key);
 	}
 	if (!error && count)
-		error = fragments_delete(txn, inode, from,
+		error = fragments_delete(txn, inode, begin,
 					 blocks[count - 1] + 1);
 	if (error)
 		return error;
 	inode_drop_blocks(inode, count);
-	if (count == max)
-		return truncating_begin(txn, inode);
-	return truncating_end(txn, inode);
+	if (count < max && begin == from)
+		return truncating_end(txn, inode);
+	*next = count == max ? blocks[count - 1] + 1 : 0;
+	return truncating_begin(txn, inode);
 }
 
 /* Shortens the block that the new end is in. */
@@ -103,6 +116,7 @@ static int last_block_cut(struct txn *txn, struct inode *inode,
 
 static int shrink(struct txn *txn, struct inode *inode, uint64_t size_bytes)
 {
+	uint64_t next = 0;
 	int error;
 
 	tail_cut(inode, size_bytes);
@@ -114,7 +128,8 @@ static int shrink(struct txn *txn, struct inode *inode, uint64_t size_bytes)
 	if (!error)
 		error = blocks_cut(txn, inode,
 				   block_count_of(txn->fs->block_size_bytes,
-						  size_bytes));
+						  size_bytes),
+				   &next);
 	if (!error)
 		inode->size_bytes = size_bytes;
 	return error;
@@ -143,14 +158,15 @@ int truncate_prepare(struct txn *txn, struct inode *inode, uint64_t size_bytes)
 	return 0;
 }
 
-/* One batch of a truncation in progress. */
-static int step(struct txn *txn, struct inode *inode)
+/* One batch of a truncation in progress; *next is as for blocks_cut. */
+static int step(struct txn *txn, struct inode *inode, uint64_t *next)
 {
 	int error;
 
 	error = blocks_cut(txn, inode,
 			   block_count_of(txn->fs->block_size_bytes,
-					  inode->size_bytes));
+					  inode->size_bytes),
+			   next);
 	if (!error)
 		error = inode_store(txn, inode);
 	return error ? error : txn_commit(txn, KV_COMMIT_RESERVED);
@@ -158,10 +174,11 @@ static int step(struct txn *txn, struct inode *inode)
 
 int truncate_complete(struct txn *txn, struct inode *inode)
 {
+	uint64_t next = 0;
 	int error;
 
 	while (inode->flags & INODE_TRUNCATING) {
-		error = step(txn, inode);
+		error = step(txn, inode, &next);
 		txn_clear(txn);
 		if (!error)
 			error = inode_load_txn(txn, inode->ino, inode);
@@ -177,12 +194,11 @@ static int finish_step(struct txn *txn, uint64_t ino, void *ctx)
 	struct inode inode;
 	int error;
 
-	(void)ctx;
 	error = inode_load_txn(txn, ino, &inode);
 	if (error && error != -ESTALE)
 		return error;
 	if (!error && (inode.flags & INODE_TRUNCATING)) {
-		error = step(txn, &inode);
+		error = step(txn, &inode, ctx);
 		return error ? error : 1;
 	}
 	/* Done already: only the key may be left, of an inode that is gone. */
@@ -193,5 +209,7 @@ static int finish_step(struct txn *txn, uint64_t ino, void *ctx)
 
 int truncate_finish(struct fs *fs, uint64_t ino)
 {
-	return inode_in_steps(fs, ino, finish_step, NULL);
+	uint64_t next = 0;
+
+	return inode_in_steps(fs, ino, finish_step, &next);
 }

@@ -57,3 +57,31 @@ while [ "$(stat_of files)" -ne 1 ]; do
 done
 restart
 is "$(stat_of files)" 1 "files after a remount"
+stop
+
+# What deletes many blocks takes about as long as what made them: half a million
+# are promised, and given back by a truncation; promised again, and deleted with
+# their file.
+store=$work/blocks
+start -o block_size=4K
+now_ns() {
+	date +%s%N
+}
+promise() {
+	begin=$(now_ns)
+	fallocate -l 2G "$mnt/blocks"
+	took=$(($(now_ns) - begin))
+}
+# longer_than FACTOR: since `begin`.
+longer_than() {
+	[ $(($(now_ns) - begin)) -gt $(($1 * took)) ]
+}
+promise
+begin=$(now_ns)
+truncate -s 0 "$mnt/blocks"
+! longer_than 6 || fail "truncating takes much longer than fallocate"
+promise
+begin=$(now_ns)
+rm "$mnt/blocks"
+stop
+! longer_than 6 || fail "deleting takes much longer than fallocate"
