@@ -171,7 +171,7 @@ rounds() {
 make_disk
 store=$disk/store
 rounds "disk of $size MiB"
-umount "$disk"
+unmount "$disk"
 rm -f "$work/image"
 store=$work/limited
 rounds "size=32M" -o size=32M

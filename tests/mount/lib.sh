@@ -85,14 +85,16 @@ start() {
 	mountpoint -q "$mnt" || fail "kvfs returned before the mount was there"
 }
 
-# Whoever looks at all mounts, as df does, makes each of them busy for a moment.
+# unmount [POINT]: $mnt, or another. Whoever looks at all mounts, as df does, makes
+# each of them busy for a moment.
 unmount() {
+	point=${1:-$mnt}
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		umount "$mnt" 2>/dev/null && return
-		fusermount3 -u -q "$mnt" && return
+		umount "$point" 2>/dev/null && return
+		fusermount3 -u -q "$point" 2>/dev/null && return
 		sleep 0.1
 	done
-	fusermount3 -u "$mnt" || fail "cannot unmount"
+	umount "$point" || fail "cannot unmount"
 }
 
 # Unmounts and waits until the store is closed.
