@@ -20,6 +20,22 @@ for i in 1 2 3 4 5; do
 	is "$("$KVCTL" get "$store" "key$i")" value "get"
 done
 
+# A daemon that takes longer to end is waited for all the same.
+start
+echo kept >"$mnt/slow"
+pid=$(daemon_pid)
+kill -STOP "$pid"
+detach "$mnt"
+(
+	sleep 6
+	kill -CONT "$pid"
+) &
+waker=$!
+start
+is "$(cat "$mnt/slow")" kept "contents after a long wait"
+wait $waker
+stop
+
 # One that is mounted is refused at once: nobody is about to close it.
 start
 mkdir "$work/second"
