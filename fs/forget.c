@@ -24,6 +24,8 @@
 #define WAITING_MAX 65536u
 /* So many are asked for and then deleted: soon after the answer. */
 #define ASK_COUNT 32u
+/* A wait for the end of it looks so often whether it has been long enough. */
+#define DRAIN_STEP_MS 20u
 
 struct forgetter {
 	/* constant after new */
@@ -32,9 +34,11 @@ struct forgetter {
 
 	struct mutex lock;
 	struct condition filled;
+	struct condition drained;
 	/* guarded by lock */
 	uint64_t *waiting; /* WAITING_MAX */
 	unsigned int count;
+	uint64_t added_count, done_count; /* of all that ever waited */
 	bool ending;
 
 	/* the thread's */
@@ -86,6 +90,10 @@ static void *forgetter_main(void *arg)
 			some = count - i < ASK_COUNT ? count - i : ASK_COUNT;
 			forget_some(forgetter, forgetter->working + i, some);
 		}
+		mutex_lock(&forgetter->lock);
+		forgetter->done_count += count;
+		condition_wake_all(&forgetter->drained);
+		mutex_unlock(&forgetter->lock);
 	}
 	return NULL;
 }
@@ -103,11 +111,13 @@ int forgetter_new(const struct forgetter_settings *settings,
 	forgetter->working = calloc(WAITING_MAX, sizeof(uint64_t));
 	mutex_init(&forgetter->lock);
 	condition_init(&forgetter->filled);
+	condition_init(&forgetter->drained);
 	if (forgetter->waiting && forgetter->working)
 		error = thread_start(&forgetter->thread, 0, forgetter_main,
 				     forgetter);
 	if (error) {
 		condition_release(&forgetter->filled);
+		condition_release(&forgetter->drained);
 		mutex_release(&forgetter->lock);
 		free(forgetter->waiting);
 		free(forgetter->working);
@@ -128,6 +138,7 @@ void forgetter_free(struct forgetter *forgetter)
 	mutex_unlock(&forgetter->lock);
 	pthread_join(forgetter->thread, NULL);
 	condition_release(&forgetter->filled);
+	condition_release(&forgetter->drained);
 	mutex_release(&forgetter->lock);
 	free(forgetter->waiting);
 	free(forgetter->working);
@@ -141,6 +152,7 @@ void forgetter_add(struct forgetter *forgetter, uint64_t ino)
 	mutex_lock(&forgetter->lock);
 	if (forgetter->count < WAITING_MAX) {
 		forgetter->waiting[forgetter->count++] = ino;
+		forgetter->added_count++;
 		added = true;
 		if (forgetter->count == 1 || forgetter->count == GATHER_COUNT)
 			condition_wake_one(&forgetter->filled);
@@ -148,4 +160,31 @@ void forgetter_add(struct forgetter *forgetter, uint64_t ino)
 	mutex_unlock(&forgetter->lock);
 	if (!added)
 		forget_some(forgetter, &ino, 1);
+}
+
+bool forgetter_is_busy(struct forgetter *forgetter)
+{
+	bool busy;
+
+	mutex_lock(&forgetter->lock);
+	busy = forgetter->done_count != forgetter->added_count;
+	mutex_unlock(&forgetter->lock);
+	return busy;
+}
+
+void forgetter_drain(struct forgetter *forgetter, unsigned int timeout_ms)
+{
+	unsigned int waited_ms = 0;
+	uint64_t wanted;
+
+	mutex_lock(&forgetter->lock);
+	wanted = forgetter->added_count;
+	/* No more is to gather. */
+	condition_wake_one(&forgetter->filled);
+	while (forgetter->done_count < wanted && waited_ms < timeout_ms) {
+		condition_wait_for(&forgetter->drained, &forgetter->lock,
+				   DRAIN_STEP_MS);
+		waited_ms += DRAIN_STEP_MS;
+	}
+	mutex_unlock(&forgetter->lock);
 }

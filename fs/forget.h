@@ -31,3 +31,8 @@ void forgetter_free(struct forgetter *forgetter);
 
 /* When too many wait, the caller does this one itself. */
 void forgetter_add(struct forgetter *forgetter, uint64_t ino);
+
+/* Whether some that were handed over are not dealt with yet. */
+bool forgetter_is_busy(struct forgetter *forgetter);
+/* Waits until what was handed over before is dealt with, or for so long. */
+void forgetter_drain(struct forgetter *forgetter, unsigned int timeout_ms);

@@ -95,18 +95,35 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 
 /* --- statfs --- */
 
+/* At most; a file of many millions of blocks takes longer to delete. */
+#define STATFS_WAIT_MS 1000u
+
+/* Who removes a file and looks at the space wants to see what that gave. */
+static void run_statfs(struct task *task)
+{
+	const struct request *request = &task->request;
+	struct fs *fs = request->mount->fs;
+	struct fs_statfs st;
+	int error;
+
+	if (task->on_worker)
+		forgetter_drain(request->mount->forgetter, STATFS_WAIT_MS);
+	error = virtual_is_node(request->ino) ?
+			fs_statfs(fs, &st) :
+			fs_statfs_at(fs, request->ino, &st);
+	if (error)
+		reply_error(request, error);
+	else
+		reply_statfs(request, &st);
+}
+
 void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-	struct request request = request_begin(req, OP_STATFS, ino);
-	struct fs_statfs st;
-	struct fs *fs = request.mount->fs;
-	int error = virtual_is_node(ino) ? fs_statfs(fs, &st) :
-					   fs_statfs_at(fs, ino, &st);
+	struct task task = { .request = request_begin(req, OP_STATFS, ino),
+			     .run = run_statfs };
+	bool busy = forgetter_is_busy(task.request.mount->forgetter);
 
-	if (error)
-		reply_error(&request, error);
-	else
-		reply_statfs(&request, &st);
+	task_start(&task, busy ? TASK_WORKER : TASK_HERE);
 }
 
 /* --- ioctls --- */

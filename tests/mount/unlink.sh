@@ -59,6 +59,22 @@ restart
 is "$(stat_of files)" 1 "files after a remount"
 stop
 
+# What a removal has given is there to be seen when it is over.
+start -o size=64M
+py <<'END'
+def free():
+    state = os.statvfs(".")
+    return state.f_bavail * state.f_frsize
+
+for i in range(20):
+    with open("large", "wb") as large:
+        large.write(bytes(16 << 20))
+    full = free()
+    os.unlink("large")
+    assert free() - full > 15 << 20, (i, full, free())
+END
+stop
+
 # What deletes many blocks takes about as long as what made them: half a million
 # are promised, and given back by a truncation; promised again, and deleted with
 # their file.
