@@ -58,17 +58,15 @@ static int sweep_key(void *ctx, const struct kv_entry *entry)
 static int sweep_inode(struct txn *txn, uint64_t ino, struct schema_key *last)
 {
 	struct key_sweep sweep = { .txn = txn, .last = last };
-	struct kv_range range = { .after = true };
 	struct schema_key prefix;
+	struct kv_range range = { 0 };
 	bool goes_on = last->size;
 	int result;
 
 	prefix_encode(&prefix, ino, TAG_INODE);
 	range.prefix = slice_of(prefix.bytes, prefix.size - 1);
-	if (goes_on)
-		range.from = key_slice(last);
-	else
-		range.after = false;
+	range.from = key_slice(last);
+	range.after = goes_on;
 	result = store_list(txn->fs, &range, 0, sweep_key, &sweep);
 	/* The end is where a look at all of it finds nothing. */
 	if (result == 0 && goes_on) {

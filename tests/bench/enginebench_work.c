@@ -178,12 +178,15 @@ static void report_memory(const struct trial *trial, const char *rss,
 /* Blocks that the store's files take, in MB. */
 static int report_disk(const struct trial *trial, const char *name)
 {
-	DIR *dir = keeps(trial) ? opendir(trial->dir) : NULL;
 	struct dirent *entry;
 	double bytes = 0;
+	DIR *dir;
 
+	if (!keeps(trial))
+		return 0;
+	dir = opendir(trial->dir);
 	if (!dir)
-		return keeps(trial) ? -errno : 0;
+		return -errno;
 	while ((entry = readdir(dir))) {
 		struct stat st;
 

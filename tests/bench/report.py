@@ -7,8 +7,8 @@
 Lines are: round, subject, workload, value, unit, separated by tabs. Prints a
 Markdown table: the median over the rounds and, as "±n %", half the distance
 from the least to the greatest relative to it; then the subject's ratio to each
-of --against, where "best" (the default) is the best of all others, but the floor. Values in us,
-ms, MB and B are better when less; the table says so.
+of --against, where "best" (the default) is the best of all others, but the
+floor. Values in us, ms, MB and B are better when less; the table says so.
 """
 
 import argparse
