@@ -166,23 +166,39 @@ static inline void condition_wait(struct condition *c, struct mutex *m)
 	lock_checked(pthread_cond_wait(&c->os, &m->os));
 }
 
+/* The moment in so many milliseconds, by that clock. */
+static inline struct timespec time_after_ms(uint64_t ms)
+{
+	struct timespec moment;
+
+	clock_gettime(CLOCK_MONOTONIC, &moment);
+	moment.tv_sec += (time_t)(ms / 1000);
+	moment.tv_nsec += (long)(ms % 1000) * 1000000L;
+	if (moment.tv_nsec >= 1000000000L) {
+		moment.tv_sec++;
+		moment.tv_nsec -= 1000000000L;
+	}
+	return moment;
+}
+
+/* Waits until woken; false: until that moment. Spurious wake-ups happen. */
+static inline bool condition_wait_until(struct condition *c, struct mutex *m,
+					const struct timespec *moment)
+	REQUIRES(m)
+{
+	int error = pthread_cond_timedwait(&c->os, &m->os, moment);
+
+	assert(error == 0 || error == ETIMEDOUT);
+	return error == 0;
+}
+
 /* Waits until woken or `timeout_ms` have passed; spurious wake-ups happen. */
 static inline void condition_wait_for(struct condition *c, struct mutex *m,
 				      uint64_t timeout_ms) REQUIRES(m)
 {
-	struct timespec until;
-	int error;
+	struct timespec until = time_after_ms(timeout_ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(timeout_ms / 1000);
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000L;
-	}
-	error = pthread_cond_timedwait(&c->os, &m->os, &until);
-	assert(error == 0 || error == ETIMEDOUT);
-	(void)error;
+	condition_wait_until(c, m, &until);
 }
 
 static inline void condition_wake_one(struct condition *c)

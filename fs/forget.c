@@ -24,8 +24,10 @@
 #define WAITING_MAX 65536u
 /* So many are asked for and then deleted: soon after the answer. */
 #define ASK_COUNT 32u
-/* A wait for the end of it looks so often whether it has been long enough. */
-#define DRAIN_STEP_MS 20u
+/* Of those that are expected; older ones are not kept in mind. */
+#define EXPECTED_MAX 64u
+/* They occupy threads that others want to use. */
+#define DRAINER_MAX 4u
 
 struct forgetter {
 	/* constant after new */
@@ -39,6 +41,9 @@ struct forgetter {
 	uint64_t *waiting; /* WAITING_MAX */
 	unsigned int count;
 	uint64_t added_count, done_count; /* of all that ever waited */
+	uint64_t expected[EXPECTED_MAX];  /* a ring */
+	unsigned int expected_count;      /* since it was empty */
+	unsigned int drainer_count;
 	bool ending;
 
 	/* the thread's */
@@ -145,21 +150,47 @@ void forgetter_free(struct forgetter *forgetter)
 	free(forgetter);
 }
 
+/* false: too many wait. */
+static bool add(struct forgetter *forgetter, uint64_t ino)
+	REQUIRES(&forgetter->lock)
+{
+	if (forgetter->count == WAITING_MAX)
+		return false;
+	forgetter->waiting[forgetter->count++] = ino;
+	forgetter->added_count++;
+	if (forgetter->count == 1 || forgetter->count == GATHER_COUNT)
+		condition_wake_one(&forgetter->filled);
+	return true;
+}
+
 void forgetter_add(struct forgetter *forgetter, uint64_t ino)
 {
-	bool added = false;
+	bool added;
 
 	mutex_lock(&forgetter->lock);
-	if (forgetter->count < WAITING_MAX) {
-		forgetter->waiting[forgetter->count++] = ino;
-		forgetter->added_count++;
-		added = true;
-		if (forgetter->count == 1 || forgetter->count == GATHER_COUNT)
-			condition_wake_one(&forgetter->filled);
-	}
+	added = add(forgetter, ino);
 	mutex_unlock(&forgetter->lock);
 	if (!added)
 		forget_some(forgetter, &ino, 1);
+}
+
+void forgetter_expect(struct forgetter *forgetter, uint64_t ino)
+{
+	mutex_lock(&forgetter->lock);
+	forgetter->expected[forgetter->expected_count++ % EXPECTED_MAX] = ino;
+	mutex_unlock(&forgetter->lock);
+}
+
+/* Those that are known to the kernel are open: their forgets will come. */
+static void add_expected(struct forgetter *forgetter) REQUIRES(&forgetter->lock)
+{
+	unsigned int count = forgetter->expected_count;
+
+	if (count > EXPECTED_MAX)
+		count = EXPECTED_MAX;
+	while (count && add(forgetter, forgetter->expected[count - 1]))
+		count--;
+	forgetter->expected_count = count;
 }
 
 bool forgetter_is_busy(struct forgetter *forgetter)
@@ -167,24 +198,36 @@ bool forgetter_is_busy(struct forgetter *forgetter)
 	bool busy;
 
 	mutex_lock(&forgetter->lock);
-	busy = forgetter->done_count != forgetter->added_count;
+	busy = forgetter->done_count != forgetter->added_count ||
+	       forgetter->expected_count;
 	mutex_unlock(&forgetter->lock);
 	return busy;
 }
 
-void forgetter_drain(struct forgetter *forgetter, unsigned int timeout_ms)
+static void drain(struct forgetter *forgetter, const struct timespec *until)
+	REQUIRES(&forgetter->lock)
 {
-	unsigned int waited_ms = 0;
+	bool in_time = true;
 	uint64_t wanted;
 
-	mutex_lock(&forgetter->lock);
+	add_expected(forgetter);
 	wanted = forgetter->added_count;
 	/* No more is to gather. */
 	condition_wake_one(&forgetter->filled);
-	while (forgetter->done_count < wanted && waited_ms < timeout_ms) {
-		condition_wait_for(&forgetter->drained, &forgetter->lock,
-				   DRAIN_STEP_MS);
-		waited_ms += DRAIN_STEP_MS;
+	while (forgetter->done_count < wanted && in_time)
+		in_time = condition_wait_until(&forgetter->drained,
+					       &forgetter->lock, until);
+}
+
+void forgetter_drain(struct forgetter *forgetter, unsigned int timeout_ms)
+{
+	struct timespec until = time_after_ms(timeout_ms);
+
+	mutex_lock(&forgetter->lock);
+	if (forgetter->drainer_count < DRAINER_MAX) {
+		forgetter->drainer_count++;
+		drain(forgetter, &until);
+		forgetter->drainer_count--;
 	}
 	mutex_unlock(&forgetter->lock);
 }

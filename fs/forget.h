@@ -32,7 +32,17 @@ void forgetter_free(struct forgetter *forgetter);
 /* When too many wait, the caller does this one itself. */
 void forgetter_add(struct forgetter *forgetter, uint64_t ino);
 
-/* Whether some that were handed over are not dealt with yet. */
+/*
+ * One that lost its last name, which the kernel knows: if nobody has it open,
+ * it is about to be handed over. Kept in mind for forgetter_drain, a few of
+ * them: the kernel has its forgets in a queue of their own and may let some
+ * requests pass.
+ */
+void forgetter_expect(struct forgetter *forgetter, uint64_t ino);
+
+/* Whether some that were handed over, or are expected, are not dealt with. */
 bool forgetter_is_busy(struct forgetter *forgetter);
-/* Waits until what was handed over before is dealt with, or for so long. */
+/* Waits until what was handed over before, or is expected and not known any
+ * more, is dealt with, or for so long. A few may wait at a time: for others it
+ * does nothing. */
 void forgetter_drain(struct forgetter *forgetter, unsigned int timeout_ms);

@@ -128,28 +128,39 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
 	reply_made(&request, error, &attr);
 }
 
+/* Its last name may be gone: then it takes space until it is forgotten. */
+static void reply_removed(const struct request *request, int error,
+			  uint64_t ino)
+{
+	struct mount *mount = request->mount;
+
+	if (!error && fs_is_orphan(mount->fs, ino))
+		forgetter_expect(mount->forgetter, ino);
+	reply_error(request, error);
+}
+
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct request request = request_begin(req, OP_UNLINK, parent);
-	uint64_t ino;
+	uint64_t ino = 0;
 	int error = name_check_real(&request, parent, name);
 
 	if (!error)
 		error = fs_unlink(request.mount->fs, parent, name_slice(name),
 				  &ino);
-	reply_error(&request, error);
+	reply_removed(&request, error, ino);
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct request request = request_begin(req, OP_RMDIR, parent);
-	uint64_t ino;
+	uint64_t ino = 0;
 	int error = name_check_real(&request, parent, name);
 
 	if (!error)
 		error = fs_rmdir(request.mount->fs, parent, name_slice(name),
 				 &ino);
-	reply_error(&request, error);
+	reply_removed(&request, error, ino);
 }
 
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,

@@ -66,12 +66,13 @@ def free():
     state = os.statvfs(".")
     return state.f_bavail * state.f_frsize
 
-for i in range(20):
+for i in range(400):
     with open("large", "wb") as large:
-        large.write(bytes(16 << 20))
+        large.write(bytes(1 << 20))
     full = free()
     os.unlink("large")
-    assert free() - full > 15 << 20, (i, full, free())
+    # The index takes some, now and then.
+    assert free() - full > 512 << 10, (i, full, free())
 END
 stop
 
