@@ -3,7 +3,9 @@
 /*
  * Runs opened for reading: the footer, the map, lookups in place.
  *
- * A lookup asks the filter, then goes down from the root, one block a level.
+ * A lookup looks into the leaf where the one before found something, if that
+ * helped lately; else it asks the filter, then goes down from the root, one
+ * block a level.
  * Each block is read under a guard of its own, whose range is the block.
  *
  * Invariants:
@@ -332,13 +334,81 @@ int run_filter_probe(struct run *run, uint64_t hash)
 			  &probe);
 }
 
+/* --- the leaf of the key before --- */
+
+/*
+ * Where a thread found a key last. Who asks for keys in order finds the next
+ * one there, too, mostly, and needs neither the filter nor the way down.
+ *
+ * It is only ever tried: what a leaf of the run has, the run has; for all else,
+ * that the leaf does not have the key or is none, the usual way is gone. So it
+ * does no harm when the run is gone and another lies in its place. Nothing of
+ * it is shared with other threads.
+ */
+struct leaf_hint {
+	const struct run *run; /* compared, never followed */
+	uint64_t page;
+	unsigned int trust; /* 0: it is not tried */
+};
+
+/* By length: keys of different kinds, asked for in turns, differ in it. */
+#define HINT_COUNT 16u
+#define HINT_TRUST_MAX 4u
+/* A leaf so close behind the last one is where a walk in order comes to. */
+#define HINT_STEP_PAGES_MAX 8u
+
+static struct leaf_hint *hint_for(struct slice key)
+{
+	static _Thread_local struct leaf_hint hints[HINT_COUNT];
+
+	return &hints[key.size % HINT_COUNT];
+}
+
+/* 0: found. */
+static int hint_try(struct leaf_hint *hint, struct visit *visit)
+{
+	int result;
+
+	if (hint->run != visit->run || !hint->trust)
+		return 1;
+	visit->fn = search_visitor;
+	visit->page = hint->page;
+	visit->level = 0;
+	result = visit_any_length(visit, visit->run->footer.block_pages);
+	if (result)
+		hint->trust--;
+	else if (hint->trust < HINT_TRUST_MAX)
+		hint->trust++;
+	return result;
+}
+
+/* The key was found in this leaf, without the hint. */
+static void hint_learn(struct leaf_hint *hint, const struct run *run,
+		       uint64_t page)
+{
+	uint64_t step = page - hint->page;
+
+	if (hint->run != run || step > HINT_STEP_PAGES_MAX)
+		hint->trust = 0;
+	else if (hint->trust < HINT_TRUST_MAX)
+		hint->trust++;
+	hint->run = run;
+	hint->page = page;
+}
+
 int run_get(struct run *run, struct slice key, struct place *ret_place,
 	    enum run_probe *ret_probe)
 {
 	struct visit visit = { .run = run, .key = key };
+	struct leaf_hint *hint = hint_for(key);
 	uint64_t page_end;
 	int result;
 
+	if (hint_try(hint, &visit) == 0) {
+		*ret_probe = RUN_FOUND;
+		*ret_place = visit.place;
+		return 0;
+	}
 	/* A damaged filter knows nothing: run_verify reports it. */
 	if (run_filter_probe(run, bloom_hash(key)) == 1) {
 		*ret_probe = RUN_BLOOM_MISS;
@@ -354,8 +424,10 @@ int run_get(struct run *run, struct slice key, struct place *ret_place,
 	if (result < 0)
 		return result;
 	*ret_probe = result ? RUN_FALSE_MATCH : RUN_FOUND;
-	if (!result)
+	if (!result) {
 		*ret_place = visit.place;
+		hint_learn(hint, run, visit.page);
+	}
 	return result;
 }
 

@@ -114,6 +114,45 @@ static void each_flipped_bit_is_detected_or_harmless(void **state)
 	model_release(&model);
 }
 
+/* Where the key before was found says nothing of the one that is asked for. */
+static void damage_of_the_leaf_found_in_last_is_detected(void **state)
+{
+	enum run_probe probe;
+	struct place place;
+	struct model model;
+	struct run *run;
+	uint8_t byte;
+	int fd;
+
+	(void)state;
+	random_state = 3;
+	model_init(&model, 100);
+	for (uint64_t i = 0; i < 100; i++)
+		add_inode_key(&model, i);
+	model_sort(&model);
+	run = write_and_open(&model);
+	for (size_t i = 0; i < 50; i++)
+		check_get(run, &model, model_key(&model, i));
+	/* Its one leaf. */
+	fd = open_file(O_RDWR);
+	assert_int_equal(pread(fd, &byte, 1, 100), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(fd, &byte, 1, 100), 1);
+	run_drop_cache(run);
+	for (size_t i = 50; i < 100; i++)
+		assert_true(is_damage(
+			run_get(run, model_key(&model, i), &place, &probe)));
+	byte ^= 1;
+	assert_int_equal(pwrite(fd, &byte, 1, 100), 1);
+	close(fd);
+	run_drop_cache(run);
+	for (size_t i = 0; i < 100; i++)
+		check_get(run, &model, model_key(&model, i));
+	run_unref(run);
+	remove_run(identity.id);
+	model_release(&model);
+}
+
 static void a_run_cut_off_anywhere_is_refused(void **state)
 {
 	struct run_summary summary = { 0 };
@@ -456,6 +495,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_flipped_bit_is_detected_or_harmless),
+		cmocka_unit_test(damage_of_the_leaf_found_in_last_is_detected),
 		cmocka_unit_test(a_run_cut_off_anywhere_is_refused),
 		cmocka_unit_test(a_run_cut_off_while_open_gives_errors),
 		cmocka_unit_test(contents_with_forged_checksums_do_no_harm),

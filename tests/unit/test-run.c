@@ -191,6 +191,57 @@ static void three_levels_are_searched_as_one(void **state)
 	model_release(&model);
 }
 
+/* Gets every `stride`-th of the keys, there and back, so that some stay in a
+ * leaf and some go by several. */
+static void check_walk(struct run *run, const struct model *model,
+		       const struct model *keys, size_t stride)
+{
+	for (size_t i = 0; i < keys->count; i += stride)
+		check_get(run, model, model_key(keys, i));
+	for (size_t i = keys->count; i > 0; i -= i < stride ? i : stride)
+		check_get(run, model, model_key(keys, i - 1));
+}
+
+/* Those of the one are mostly not in the other, and lie between its own. */
+static void keys_in_order_are_found_in_the_run_that_has_them(void **state)
+{
+	struct model models[2];
+	struct run *runs[2];
+
+	(void)state;
+	random_state = 17;
+	for (size_t m = 0; m < 2; m++) {
+		model_init(&models[m], 20000);
+		for (uint64_t i = 0; i < 20000; i++)
+			if (i % 2 == m || i % 5 == 0)
+				add_inode_key(&models[m], i);
+		model_sort(&models[m]);
+		/* It is read when its file has no name any more. */
+		runs[m] = write_and_open(&models[m]);
+		remove_run(identity.id);
+	}
+	for (size_t stride = 1; stride < 1000; stride = stride * 3 + 1) {
+		check_walk(runs[0], &models[0], &models[0], stride);
+		check_walk(runs[1], &models[1], &models[1], stride);
+		check_walk(runs[1], &models[1], &models[0], stride);
+	}
+	for (size_t i = 0; i < models[1].count; i++)
+		for (size_t m = 0; m < 4; m++)
+			check_get(runs[m % 2], &models[m % 2],
+				  model_key(&models[m / 2], i));
+	/* Where one was, there is another, as a rule. */
+	check_walk(runs[0], &models[0], &models[0], 1);
+	run_unref(runs[0]);
+	runs[0] = write_and_open(&models[1]);
+	check_walk(runs[0], &models[1], &models[1], 1);
+	check_walk(runs[0], &models[1], &models[0], 1);
+	for (size_t m = 0; m < 2; m++) {
+		run_unref(runs[m]);
+		model_release(&models[m]);
+	}
+	remove_run(identity.id);
+}
+
 /*
  * Blocks of one or two entries each, so as many levels as there can be, and
  * neighbours that differ in the first byte, in the last, or in length only.
@@ -458,6 +509,8 @@ int main(void)
 		cmocka_unit_test(random_keys_are_found_as_in_the_model),
 		cmocka_unit_test(wrong_expectations_do_not_matter),
 		cmocka_unit_test(three_levels_are_searched_as_one),
+		cmocka_unit_test(
+			keys_in_order_are_found_in_the_run_that_has_them),
 		cmocka_unit_test(keys_of_the_greatest_length_work),
 		cmocka_unit_test(a_run_of_another_store_or_number_is_refused),
 		cmocka_unit_test(a_run_is_never_written_over_another_file),
