@@ -30,10 +30,6 @@ struct store {
 	atomic_int_fast64_t end;
 };
 
-struct session {
-	struct store *store;
-};
-
 static int floor_open(const char *dir, bool durable, struct store **ret_store)
 {
 	struct store *store = calloc(1, sizeof(*store));
@@ -62,23 +58,7 @@ static int floor_close(struct store *store)
 	return 0;
 }
 
-static int floor_session_open(struct store *store, struct session **ret_session)
-{
-	struct session *session = calloc(1, sizeof(*session));
-
-	if (!session)
-		return -ENOMEM;
-	session->store = store;
-	*ret_session = session;
-	return 0;
-}
-
-static void floor_session_close(struct session *session)
-{
-	free(session);
-}
-
-static int floor_set(struct session *session, struct slice key,
+static int floor_set(const struct session *session, struct slice key,
 		     struct slice value)
 {
 	struct store *store = session->store;
@@ -105,7 +85,7 @@ static int floor_set(struct session *session, struct slice key,
 	return store->durable && fdatasync(store->fd) ? -EIO : 0;
 }
 
-static int floor_remove(struct session *session, struct slice key)
+static int floor_remove(const struct session *session, struct slice key)
 {
 	return floor_set(session, key, slice_of(NULL, 0));
 }
@@ -114,8 +94,6 @@ const struct store_ops bench_floor = {
 	.name = "floor",
 	.open = floor_open,
 	.close = floor_close,
-	.session_open = floor_session_open,
-	.session_close = floor_session_close,
 	.set = floor_set,
 	.remove = floor_remove,
 };

@@ -16,10 +16,6 @@ struct store {
 	bool durable;
 };
 
-struct session {
-	struct store *store;
-};
-
 static int kvfs_open(const char *dir, bool durable, struct store **ret_store)
 {
 	struct store *store = calloc(1, sizeof(*store));
@@ -48,28 +44,12 @@ static int kvfs_close(struct store *store)
 	return error;
 }
 
-static int kvfs_session_open(struct store *store, struct session **ret_session)
-{
-	struct session *session = calloc(1, sizeof(*session));
-
-	if (!session)
-		return -ENOMEM;
-	session->store = store;
-	*ret_session = session;
-	return 0;
-}
-
-static void kvfs_session_close(struct session *session)
-{
-	free(session);
-}
-
 static int kvfs_finish(const struct store *store, int result, uint64_t lsn)
 {
 	return result == 0 && store->durable ? kv_sync(store->kv, lsn) : result;
 }
 
-static int kvfs_set(struct session *session, struct slice key,
+static int kvfs_set(const struct session *session, struct slice key,
 		    struct slice value)
 {
 	const struct store *store = session->store;
@@ -79,7 +59,7 @@ static int kvfs_set(struct session *session, struct slice key,
 	return kvfs_finish(store, error, lsn);
 }
 
-static int kvfs_remove(struct session *session, struct slice key)
+static int kvfs_remove(const struct session *session, struct slice key)
 {
 	const struct store *store = session->store;
 	uint64_t lsn = 0;
@@ -88,7 +68,7 @@ static int kvfs_remove(struct session *session, struct slice key)
 	return kvfs_finish(store, error, lsn);
 }
 
-static int kvfs_get(struct session *session, struct slice key, void *dst,
+static int kvfs_get(const struct session *session, struct slice key, void *dst,
 		    size_t room, size_t *ret_size)
 {
 	uint64_t whole = 0;
@@ -110,7 +90,7 @@ static int list_one(void *ctx, const struct kv_entry *entry)
 	return listing->fn(listing->ctx, entry->key);
 }
 
-static int kvfs_list(struct session *session, struct slice prefix,
+static int kvfs_list(const struct session *session, struct slice prefix,
 		     store_list_fn *fn, void *ctx)
 {
 	struct kv_range range = { .prefix = prefix };
@@ -128,8 +108,6 @@ const struct store_ops bench_kvfs = {
 	.name = "kvfs",
 	.open = kvfs_open,
 	.close = kvfs_close,
-	.session_open = kvfs_session_open,
-	.session_close = kvfs_session_close,
 	.set = kvfs_set,
 	.get = kvfs_get,
 	.remove = kvfs_remove,

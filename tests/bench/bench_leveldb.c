@@ -19,10 +19,6 @@ struct store {
 	leveldb_writeoptions_t *write;
 };
 
-struct session {
-	struct store *store;
-};
-
 static int failed(char *message)
 {
 	fprintf(stderr, "leveldb: %s\n", message);
@@ -64,24 +60,7 @@ static int leveldb_store_open(const char *dir, bool durable,
 	return 0;
 }
 
-static int leveldb_session_open(struct store *store,
-				struct session **ret_session)
-{
-	struct session *session = calloc(1, sizeof(*session));
-
-	if (!session)
-		return -ENOMEM;
-	session->store = store;
-	*ret_session = session;
-	return 0;
-}
-
-static void leveldb_session_close(struct session *session)
-{
-	free(session);
-}
-
-static int leveldb_set(struct session *session, struct slice key,
+static int leveldb_set(const struct session *session, struct slice key,
 		       struct slice value)
 {
 	struct store *store = session->store;
@@ -92,7 +71,7 @@ static int leveldb_set(struct session *session, struct slice key,
 	return message ? failed(message) : 0;
 }
 
-static int leveldb_get_value(struct session *session, struct slice key,
+static int leveldb_get_value(const struct session *session, struct slice key,
 			     void *dst, size_t room, size_t *ret_size)
 {
 	struct store *store = session->store;
@@ -112,7 +91,7 @@ static int leveldb_get_value(struct session *session, struct slice key,
 	return size <= room ? 0 : -EUCLEAN;
 }
 
-static int leveldb_remove(struct session *session, struct slice key)
+static int leveldb_remove(const struct session *session, struct slice key)
 {
 	struct store *store = session->store;
 	char *message = NULL;
@@ -121,7 +100,7 @@ static int leveldb_remove(struct session *session, struct slice key)
 	return message ? failed(message) : 0;
 }
 
-static int leveldb_list(struct session *session, struct slice prefix,
+static int leveldb_list(const struct session *session, struct slice prefix,
 			store_list_fn *fn, void *ctx)
 {
 	struct store *store = session->store;
@@ -156,8 +135,6 @@ const struct store_ops bench_leveldb = {
 	.name = "leveldb",
 	.open = leveldb_store_open,
 	.close = leveldb_store_close,
-	.session_open = leveldb_session_open,
-	.session_close = leveldb_session_close,
 	.set = leveldb_set,
 	.get = leveldb_get_value,
 	.remove = leveldb_remove,

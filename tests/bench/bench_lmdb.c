@@ -21,11 +21,6 @@ struct store {
 	MDB_dbi dbi;
 };
 
-struct session {
-	struct store *store;
-	MDB_txn *read; /* reset between uses */
-};
-
 static int failed(int error)
 {
 	if (error == 0)
@@ -94,31 +89,25 @@ static int lmdb_close(struct store *store)
 	return 0;
 }
 
-static int lmdb_session_open(struct store *store, struct session **ret_session)
+/* Its own is a transaction for reading, reset between uses. */
+static int lmdb_session_open(struct session *session)
 {
-	struct session *session = calloc(1, sizeof(*session));
-	int error;
+	MDB_txn *read;
+	int error = mdb_txn_begin(session->store->env, NULL, MDB_RDONLY, &read);
 
-	if (!session)
-		return -ENOMEM;
-	session->store = store;
-	error = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &session->read);
-	if (error) {
-		free(session);
+	if (error)
 		return failed(error);
-	}
-	mdb_txn_reset(session->read);
-	*ret_session = session;
+	mdb_txn_reset(read);
+	session->own = read;
 	return 0;
 }
 
-static void lmdb_session_close(struct session *session)
+static void lmdb_session_close(const struct session *session)
 {
-	mdb_txn_abort(session->read);
-	free(session);
+	mdb_txn_abort(session->own);
 }
 
-static int lmdb_set(struct session *session, struct slice key,
+static int lmdb_set(const struct session *session, struct slice key,
 		    struct slice value)
 {
 	MDB_val k = val_of(key), v = val_of(value);
@@ -134,26 +123,27 @@ static int lmdb_set(struct session *session, struct slice key,
 	return failed(error);
 }
 
-static int lmdb_get(struct session *session, struct slice key, void *dst,
+static int lmdb_get(const struct session *session, struct slice key, void *dst,
 		    size_t room, size_t *ret_size)
 {
 	MDB_val k = val_of(key), v;
-	int error = mdb_txn_renew(session->read);
+	MDB_txn *read = session->own;
+	int error = mdb_txn_renew(read);
 
 	if (error)
 		return failed(error);
-	error = mdb_get(session->read, session->store->dbi, &k, &v);
+	error = mdb_get(read, session->store->dbi, &k, &v);
 	if (!error && v.mv_size <= room) {
 		memcpy(dst, v.mv_data, v.mv_size);
 		*ret_size = v.mv_size;
 	}
-	mdb_txn_reset(session->read);
+	mdb_txn_reset(read);
 	if (error)
 		return failed(error);
 	return v.mv_size <= room ? 0 : -EUCLEAN;
 }
 
-static int lmdb_remove(struct session *session, struct slice key)
+static int lmdb_remove(const struct session *session, struct slice key)
 {
 	MDB_val k = val_of(key);
 	MDB_txn *txn;
@@ -185,22 +175,23 @@ static int lmdb_list_from(MDB_cursor *cursor, struct slice prefix,
 	return result;
 }
 
-static int lmdb_list(struct session *session, struct slice prefix,
+static int lmdb_list(const struct session *session, struct slice prefix,
 		     store_list_fn *fn, void *ctx)
 {
+	MDB_txn *read = session->own;
 	MDB_cursor *cursor;
-	int error = mdb_txn_renew(session->read);
+	int error = mdb_txn_renew(read);
 
 	if (error)
 		return failed(error);
-	error = mdb_cursor_open(session->read, session->store->dbi, &cursor);
+	error = mdb_cursor_open(read, session->store->dbi, &cursor);
 	if (error) {
-		mdb_txn_reset(session->read);
+		mdb_txn_reset(read);
 		return failed(error);
 	}
 	error = lmdb_list_from(cursor, prefix, fn, ctx);
 	mdb_cursor_close(cursor);
-	mdb_txn_reset(session->read);
+	mdb_txn_reset(read);
 	return error;
 }
 

@@ -19,10 +19,6 @@ struct store {
 	rocksdb_writeoptions_t *write;
 };
 
-struct session {
-	struct store *store;
-};
-
 static int failed(char *message)
 {
 	fprintf(stderr, "rocksdb: %s\n", message);
@@ -64,24 +60,7 @@ static int rocksdb_store_open(const char *dir, bool durable,
 	return 0;
 }
 
-static int rocksdb_session_open(struct store *store,
-				struct session **ret_session)
-{
-	struct session *session = calloc(1, sizeof(*session));
-
-	if (!session)
-		return -ENOMEM;
-	session->store = store;
-	*ret_session = session;
-	return 0;
-}
-
-static void rocksdb_session_close(struct session *session)
-{
-	free(session);
-}
-
-static int rocksdb_set(struct session *session, struct slice key,
+static int rocksdb_set(const struct session *session, struct slice key,
 		       struct slice value)
 {
 	struct store *store = session->store;
@@ -92,7 +71,7 @@ static int rocksdb_set(struct session *session, struct slice key,
 	return message ? failed(message) : 0;
 }
 
-static int rocksdb_get_value(struct session *session, struct slice key,
+static int rocksdb_get_value(const struct session *session, struct slice key,
 			     void *dst, size_t room, size_t *ret_size)
 {
 	struct store *store = session->store;
@@ -115,7 +94,7 @@ static int rocksdb_get_value(struct session *session, struct slice key,
 	return size <= room ? 0 : -EUCLEAN;
 }
 
-static int rocksdb_remove(struct session *session, struct slice key)
+static int rocksdb_remove(const struct session *session, struct slice key)
 {
 	struct store *store = session->store;
 	char *message = NULL;
@@ -124,7 +103,7 @@ static int rocksdb_remove(struct session *session, struct slice key)
 	return message ? failed(message) : 0;
 }
 
-static int rocksdb_list(struct session *session, struct slice prefix,
+static int rocksdb_list(const struct session *session, struct slice prefix,
 			store_list_fn *fn, void *ctx)
 {
 	struct store *store = session->store;
@@ -159,8 +138,6 @@ const struct store_ops bench_rocksdb = {
 	.name = "rocksdb",
 	.open = rocksdb_store_open,
 	.close = rocksdb_store_close,
-	.session_open = rocksdb_session_open,
-	.session_close = rocksdb_session_close,
 	.set = rocksdb_set,
 	.get = rocksdb_get_value,
 	.remove = rocksdb_remove,

@@ -30,8 +30,8 @@ enum statement {
 	STATEMENT_COUNT,
 };
 
-struct session {
-	struct store *store;
+/* A session's own. */
+struct connection {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
 };
@@ -111,37 +111,36 @@ static int sqlite_open(const char *dir, bool durable, struct store **ret_store)
 	return error;
 }
 
-static void sqlite_session_close(struct session *session)
+static void sqlite_session_close(const struct session *session)
 {
+	struct connection *connection = session->own;
+
 	for (int i = 0; i < STATEMENT_COUNT; i++)
-		sqlite3_finalize(session->statements[i]);
-	sqlite3_close(session->db);
-	free(session);
+		sqlite3_finalize(connection->statements[i]);
+	sqlite3_close(connection->db);
+	free(connection);
 }
 
-static int sqlite_session_open(struct store *store,
-			       struct session **ret_session)
+static int sqlite_session_open(struct session *session)
 {
-	struct session *session = calloc(1, sizeof(*session));
+	struct connection *connection = calloc(1, sizeof(*connection));
 	int error;
 
-	if (!session)
+	if (!connection)
 		return -ENOMEM;
-	session->store = store;
-	error = sqlite_connect(store, &session->db);
+	error = sqlite_connect(session->store, &connection->db);
 	if (error) {
-		free(session);
+		free(connection);
 		return error;
 	}
 	for (int i = 0; i < STATEMENT_COUNT && !error; i++) {
-		if (sqlite3_prepare_v2(session->db, statement_text[i], -1,
-				       &session->statements[i], NULL))
-			error = failed(session->db);
+		if (sqlite3_prepare_v2(connection->db, statement_text[i], -1,
+				       &connection->statements[i], NULL))
+			error = failed(connection->db);
 	}
+	session->own = connection;
 	if (error)
 		sqlite_session_close(session);
-	else
-		*ret_session = session;
 	return error;
 }
 
@@ -151,36 +150,42 @@ static void sqlite_bind(sqlite3_stmt *statement, int at, struct slice bytes)
 			    SQLITE_STATIC);
 }
 
-static int sqlite_write(struct session *session, enum statement which)
+static int sqlite_write(const struct session *session, enum statement which)
 {
-	sqlite3_stmt *statement = session->statements[which];
+	struct connection *connection = session->own;
+	sqlite3_stmt *statement = connection->statements[which];
 	int result;
 
 	mutex_lock(&session->store->write_lock);
 	result = sqlite3_step(statement);
 	sqlite3_reset(statement);
 	mutex_unlock(&session->store->write_lock);
-	return result == SQLITE_DONE ? 0 : failed(session->db);
+	return result == SQLITE_DONE ? 0 : failed(connection->db);
 }
 
-static int sqlite_set(struct session *session, struct slice key,
+static int sqlite_set(const struct session *session, struct slice key,
 		      struct slice value)
 {
-	sqlite_bind(session->statements[STATEMENT_SET], 1, key);
-	sqlite_bind(session->statements[STATEMENT_SET], 2, value);
+	const struct connection *connection = session->own;
+
+	sqlite_bind(connection->statements[STATEMENT_SET], 1, key);
+	sqlite_bind(connection->statements[STATEMENT_SET], 2, value);
 	return sqlite_write(session, STATEMENT_SET);
 }
 
-static int sqlite_remove(struct session *session, struct slice key)
+static int sqlite_remove(const struct session *session, struct slice key)
 {
-	sqlite_bind(session->statements[STATEMENT_REMOVE], 1, key);
+	const struct connection *connection = session->own;
+
+	sqlite_bind(connection->statements[STATEMENT_REMOVE], 1, key);
 	return sqlite_write(session, STATEMENT_REMOVE);
 }
 
-static int sqlite_get(struct session *session, struct slice key, void *dst,
-		      size_t room, size_t *ret_size)
+static int sqlite_get(const struct session *session, struct slice key,
+		      void *dst, size_t room, size_t *ret_size)
 {
-	sqlite3_stmt *statement = session->statements[STATEMENT_GET];
+	const struct connection *connection = session->own;
+	sqlite3_stmt *statement = connection->statements[STATEMENT_GET];
 	int result = 1, step;
 
 	sqlite_bind(statement, 1, key);
@@ -194,16 +199,17 @@ static int sqlite_get(struct session *session, struct slice key, void *dst,
 			memcpy(dst, value, size);
 		*ret_size = size;
 	} else if (step != SQLITE_DONE) {
-		result = failed(session->db);
+		result = failed(connection->db);
 	}
 	sqlite3_reset(statement);
 	return result;
 }
 
-static int sqlite_list(struct session *session, struct slice prefix,
+static int sqlite_list(const struct session *session, struct slice prefix,
 		       store_list_fn *fn, void *ctx)
 {
-	sqlite3_stmt *statement = session->statements[STATEMENT_LIST];
+	const struct connection *connection = session->own;
+	sqlite3_stmt *statement = connection->statements[STATEMENT_LIST];
 	int result = 0, step = SQLITE_DONE;
 
 	sqlite_bind(statement, 1, prefix);
@@ -218,7 +224,7 @@ static int sqlite_list(struct session *session, struct slice prefix,
 		result = fn(ctx, key);
 	}
 	if (step != SQLITE_DONE && step != SQLITE_ROW)
-		result = failed(session->db);
+		result = failed(connection->db);
 	sqlite3_reset(statement);
 	return result;
 }

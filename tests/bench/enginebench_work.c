@@ -33,7 +33,7 @@ static double now_s(void)
 /* A loop over all keys. */
 struct pass {
 	const struct trial *trial;
-	struct session *session;
+	struct session session;
 	uint64_t count;
 	uint64_t version; /* of the values */
 	bool shuffled;
@@ -42,13 +42,13 @@ struct pass {
 
 static int step_set(const struct pass *p, uint64_t i, struct slice key)
 {
-	return p->trial->ops->set(p->session, key, value_of(i, p->version));
+	return p->trial->ops->set(&p->session, key, value_of(i, p->version));
 }
 
 static int step_remove(const struct pass *p, uint64_t i, struct slice key)
 {
 	(void)i;
-	return p->trial->ops->remove(p->session, key);
+	return p->trial->ops->remove(&p->session, key);
 }
 
 static int step_get(const struct pass *p, uint64_t i, struct slice key)
@@ -56,7 +56,7 @@ static int step_get(const struct pass *p, uint64_t i, struct slice key)
 	struct slice wanted = value_of(i, p->version);
 	char value[VALUE_SIZE];
 	size_t size = 0;
-	int error = p->trial->ops->get(p->session, key, value, sizeof(value),
+	int error = p->trial->ops->get(&p->session, key, value, sizeof(value),
 				       &size);
 
 	if (error)
@@ -74,7 +74,7 @@ static int step_miss(const struct pass *p, uint64_t i, struct slice key)
 	(void)i;
 	memcpy(absent, key.data, sizeof(absent));
 	absent[sizeof(absent) - 1] = 'x';
-	result = p->trial->ops->get(p->session, slice_of(absent, KEY_SIZE),
+	result = p->trial->ops->get(&p->session, slice_of(absent, KEY_SIZE),
 				    value, sizeof(value), &size);
 	if (result == 1)
 		return 0;
@@ -135,7 +135,7 @@ static int time_list(const struct pass *pass, const char *name)
 		int error;
 
 		key_make(key, i, PREFIX_COUNT);
-		error = pass->trial->ops->list(pass->session,
+		error = pass->trial->ops->list(&pass->session,
 					       slice_of(key, PREFIX_SIZE),
 					       count_key, &count);
 		if (error)
@@ -199,6 +199,22 @@ static int report_disk(const struct trial *trial, const char *name)
 	return 0;
 }
 
+static int session_open(struct pass *pass, struct store *store)
+{
+	const struct store_ops *ops = pass->trial->ops;
+
+	pass->session = (struct session){ .store = store };
+	return ops->session_open ? ops->session_open(&pass->session) : 0;
+}
+
+static void session_close(const struct pass *pass)
+{
+	const struct store_ops *ops = pass->trial->ops;
+
+	if (ops->session_close)
+		ops->session_close(&pass->session);
+}
+
 /* An open store with one session, and the pass to run on it. */
 struct stage {
 	struct store *store;
@@ -214,7 +230,7 @@ static int stage_open(struct stage *stage, const struct trial *trial,
 				     .count = trial->plan->key_count };
 	if (error)
 		return error;
-	error = trial->ops->session_open(stage->store, &stage->pass.session);
+	error = session_open(&stage->pass, stage->store);
 	if (error)
 		trial->ops->close(stage->store);
 	return error;
@@ -225,7 +241,7 @@ static int stage_close(struct stage *stage, int error)
 	const struct store_ops *ops = stage->pass.trial->ops;
 	int close_error;
 
-	ops->session_close(stage->pass.session);
+	session_close(&stage->pass);
 	close_error = ops->close(stage->store);
 	return error ? error : close_error;
 }
@@ -377,8 +393,6 @@ static void *writer_run(void *arg)
 static int writers_start(struct writer *writers, const struct stage *stage,
 			 uint64_t count, uint64_t *started)
 {
-	const struct store_ops *ops = stage->pass.trial->ops;
-
 	for (uint64_t i = 0; i < count; i++) {
 		struct writer *w = &writers[i];
 		int error;
@@ -386,12 +400,12 @@ static int writers_start(struct writer *writers, const struct stage *stage,
 		*w = (struct writer){ .pass = stage->pass,
 				      .first = i,
 				      .step = count };
-		error = ops->session_open(stage->store, &w->pass.session);
+		error = session_open(&w->pass, stage->store);
 		if (error)
 			return error;
 		error = pthread_create(&w->thread, NULL, writer_run, w);
 		if (error) {
-			ops->session_close(w->pass.session);
+			session_close(&w->pass);
 			return -error;
 		}
 		*started = i + 1;
@@ -401,7 +415,6 @@ static int writers_start(struct writer *writers, const struct stage *stage,
 
 static int writers_run(struct stage *stage, uint64_t count, const char *name)
 {
-	const struct store_ops *ops = stage->pass.trial->ops;
 	struct writer *writers = calloc(count, sizeof(*writers));
 	uint64_t started = 0;
 	double begin = now_s();
@@ -412,7 +425,7 @@ static int writers_run(struct stage *stage, uint64_t count, const char *name)
 	error = writers_start(writers, stage, count, &started);
 	for (uint64_t i = 0; i < started; i++) {
 		pthread_join(writers[i].thread, NULL);
-		ops->session_close(writers[i].pass.session);
+		session_close(&writers[i].pass);
 		if (!error)
 			error = writers[i].error;
 	}

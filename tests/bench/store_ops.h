@@ -16,8 +16,13 @@
 
 #include "engine/buf.h"
 
-struct store;   /* an open store; each adapter has its own */
-struct session; /* one thread's use of it */
+struct store; /* an open store; each adapter has its own */
+
+/* One thread's use of it. */
+struct session {
+	struct store *store;
+	void *own; /* the adapter's */
+};
 
 /* 0 goes on; anything else ends the listing, which returns it. */
 typedef int store_list_fn(void *ctx, struct slice key);
@@ -33,16 +38,17 @@ struct store_ops {
 	 */
 	int (*open)(const char *dir, bool durable, struct store **ret_store);
 	int (*close)(struct store *store);
-	int (*session_open)(struct store *store, struct session **ret_session);
-	void (*session_close)(struct session *session);
-	int (*set)(struct session *session, struct slice key,
+	/* Sets `own`; both are NULL where a session is nothing but the store. */
+	int (*session_open)(struct session *session);
+	void (*session_close)(const struct session *session);
+	int (*set)(const struct session *session, struct slice key,
 		   struct slice value);
 	/* Copies the value to dst; -EUCLEAN when it is larger than room. */
-	int (*get)(struct session *session, struct slice key, void *dst,
+	int (*get)(const struct session *session, struct slice key, void *dst,
 		   size_t room, size_t *ret_size);
-	int (*remove)(struct session *session, struct slice key);
+	int (*remove)(const struct session *session, struct slice key);
 	/* Keys that begin with prefix, ascending, without their values. */
-	int (*list)(struct session *session, struct slice prefix,
+	int (*list)(const struct session *session, struct slice prefix,
 		    store_list_fn *fn, void *ctx);
 	/* Gives back the space of what was overwritten, as far as it can. */
 	int (*compact)(struct store *store);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "fs/fs.h"
+#include "fs/repair.h"
 #include "tests/seam/scratch.h"
 
 struct fs_fixture {
@@ -141,6 +142,31 @@ static inline int64_t find_in(struct fs_fixture *f, uint64_t parent,
 static inline int64_t find(struct fs_fixture *f, const char *name)
 {
 	return find_in(f, FS_ROOT_INO, name);
+}
+
+static inline void ignore_problem(void *ctx, const struct fs_problem *problem)
+{
+	(void)ctx;
+	(void)problem;
+}
+
+static inline void ignore_repair(void *ctx, const struct fs_problem *problem,
+				 const char *done)
+{
+	(void)ctx;
+	(void)problem;
+	(void)done;
+}
+
+/* fs_check and fs_repair where only the result matters. */
+static inline int check_quietly(struct fs_fixture *f)
+{
+	return fs_check(f->fs, ignore_problem, NULL, NULL);
+}
+
+static inline int repair_quietly(struct fs_fixture *f)
+{
+	return fs_repair(f->fs, ignore_repair, NULL, NULL);
 }
 
 /* --- data --- */

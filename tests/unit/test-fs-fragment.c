@@ -225,12 +225,6 @@ static void a_file_goes_with_its_fragments(void **state)
 	assert_sound(f);
 }
 
-static void ignore(void *ctx, const struct fs_problem *problem)
-{
-	(void)ctx;
-	(void)problem;
-}
-
 static void a_fragment_of_nothing_is_found(void **state)
 {
 	struct fs_fixture *f = *state;
@@ -241,14 +235,14 @@ static void a_fragment_of_nothing_is_found(void **state)
 	fragment_key_encode(&key, ino, 1);
 	assert_int_equal(
 		kv_set(fs_kv(f->fs), key_slice(&key), name_of("x"), NULL), 0);
-	assert_int_equal(fs_check(f->fs, ignore, NULL, NULL), 1);
+	assert_int_equal(check_quietly(f), 1);
 	assert_int_equal(kv_delete(fs_kv(f->fs), key_slice(&key), NULL), 0);
 	write_both(f, ino, bytes, PAGE, 10, 'x');
 	assert_sound(f);
 	fragment_key_encode(&key, ino, sizeof(bytes) / PAGE);
 	assert_int_equal(
 		kv_set(fs_kv(f->fs), key_slice(&key), name_of("x"), NULL), 0);
-	assert_int_equal(fs_check(f->fs, ignore, NULL, NULL), 1);
+	assert_int_equal(check_quietly(f), 1);
 }
 
 /* Flips a bit of `text` in a segment of a closed store. */
@@ -313,14 +307,6 @@ static void a_damaged_fragment_is_named_and_costs_its_page(void **state)
 	assert_contents(f, ino, bytes, sizeof(bytes));
 }
 
-static void ignore_repair(void *ctx, const struct fs_problem *problem,
-			  const char *done)
-{
-	(void)ctx;
-	(void)problem;
-	(void)done;
-}
-
 static void a_repair_that_finds_no_block_leaves_a_sound_record(void **state)
 {
 	struct fs_fixture *f = *state;
@@ -331,7 +317,7 @@ static void a_repair_that_finds_no_block_leaves_a_sound_record(void **state)
 	write_both(f, ino, bytes, PAGE, 10, 'x');
 	block_key_encode(&key, ino, 0);
 	assert_int_equal(kv_delete(fs_kv(f->fs), key_slice(&key), NULL), 0);
-	assert_true(fs_repair(f->fs, ignore_repair, NULL, NULL) > 0);
+	assert_true(repair_quietly(f) > 0);
 	assert_int_equal(attr_of(f, ino).size_bytes, BLOCK);
 }
 

@@ -325,20 +325,6 @@ static void appending_writes_a_few_times_what_is_appended(void **state)
 	assert_right(s);
 }
 
-static void ignore(void *ctx, const struct fs_problem *problem)
-{
-	(void)ctx;
-	(void)problem;
-}
-
-static void ignore_repair(void *ctx, const struct fs_problem *problem,
-			  const char *done)
-{
-	(void)ctx;
-	(void)problem;
-	(void)done;
-}
-
 static void a_tail_whose_block_is_missing_is_found_and_kept(void **state)
 {
 	struct sample *s = make_sample(state, 100);
@@ -346,8 +332,8 @@ static void a_tail_whose_block_is_missing_is_found_and_kept(void **state)
 
 	block_key_encode(&key, s->ino, 1);
 	assert_int_equal(kv_delete(fs_kv(s->f->fs), key_slice(&key), NULL), 0);
-	assert_true(fs_check(s->f->fs, ignore, NULL, NULL) > 0);
-	assert_true(fs_repair(s->f->fs, ignore_repair, NULL, NULL) >= 0);
+	assert_true(check_quietly(s->f) > 0);
+	assert_true(repair_quietly(s->f) >= 0);
 	memset(s->bytes + BLOCK, 0, BEGIN - BLOCK);
 	assert_right(s);
 	/* All of its blocks, too. */
@@ -355,7 +341,7 @@ static void a_tail_whose_block_is_missing_is_found_and_kept(void **state)
 	assert_int_equal(kv_delete(fs_kv(s->f->fs), key_slice(&key), NULL), 0);
 	block_key_encode(&key, s->ino, 1);
 	assert_int_equal(kv_delete(fs_kv(s->f->fs), key_slice(&key), NULL), 0);
-	assert_true(fs_repair(s->f->fs, ignore_repair, NULL, NULL) >= 0);
+	assert_true(repair_quietly(s->f) >= 0);
 	memset(s->bytes, 0, BEGIN);
 	assert_right(s);
 }
@@ -369,12 +355,11 @@ static void bytes_in_blocks_behind_the_tail_are_found(void **state)
 	assert_int_equal(kv_set(fs_kv(s->f->fs), key_slice(&key),
 				slice_of(s->bytes, BEGIN - BLOCK + 1), NULL),
 			 0);
-	assert_int_equal(fs_check(s->f->fs, ignore, NULL, NULL), 1);
+	assert_int_equal(check_quietly(s->f), 1);
 }
 
-static void a_store_says_that_it_has_tails(void **state)
+static uint64_t incompat_flags(struct fs_fixture *f)
 {
-	struct fs_fixture *f = *state;
 	uint8_t bytes[SUPER_RECORD_SIZE];
 	struct schema_key key;
 	struct super super;
@@ -385,13 +370,14 @@ static void a_store_says_that_it_has_tails(void **state)
 				 sizeof(bytes), &size, NULL),
 			 0);
 	assert_int_equal(super_decode(slice_of(bytes, size), &super), 0);
-	assert_int_equal(super.incompat_flags, 0);
+	return super.incompat_flags;
+}
+
+static void a_store_says_that_it_has_tails(void **state)
+{
+	assert_int_equal(incompat_flags(*state), 0);
 	make_sample(state, 100);
-	assert_int_equal(kv_read(fs_kv(f->fs), NULL, key_slice(&key), 0, bytes,
-				 sizeof(bytes), &size, NULL),
-			 0);
-	assert_int_equal(super_decode(slice_of(bytes, size), &super), 0);
-	assert_int_equal(super.incompat_flags, SUPER_TAILS);
+	assert_int_equal(incompat_flags(*state), SUPER_TAILS);
 }
 
 int main(void)
