@@ -8,6 +8,9 @@
  *  1. waiting[0..count) are to be done, in order; a number may be there twice.
  *  2. The thread is woken when the first comes and when GATHER_COUNT are there;
  *     in between it lets them gather for GATHER_MS.
+ *  3. Of added_count numbers that ever waited, done_count are dealt with, the
+ *     oldest. Who drains waits until those are as many as were added by then.
+ *  4. What is expected waits for a drain or a FORGET, whichever comes first.
  */
 
 #include "fs/forget.h"

@@ -302,3 +302,12 @@ static inline void add_inode_key(struct model *model, uint64_t i)
 	put_bytes(&w, slice_of(name, (size_t)size));
 	model_add(model, slice_of(key, (size_t)(w.at - key)));
 }
+
+/* A model of its own, of the first `count` of these. */
+static inline void model_init_inodes(struct model *model, uint64_t count)
+{
+	model_init(model, count);
+	for (uint64_t i = 0; i < count; i++)
+		add_inode_key(model, i);
+	model_sort(model);
+}

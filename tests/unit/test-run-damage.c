@@ -126,10 +126,7 @@ static void damage_of_the_leaf_found_in_last_is_detected(void **state)
 
 	(void)state;
 	random_state = 3;
-	model_init(&model, 100);
-	for (uint64_t i = 0; i < 100; i++)
-		add_inode_key(&model, i);
-	model_sort(&model);
+	model_init_inodes(&model, 100);
 	run = write_and_open(&model);
 	for (size_t i = 0; i < 50; i++)
 		check_get(run, &model, model_key(&model, i));
@@ -387,10 +384,7 @@ static void a_failed_write_leaves_no_file(void **state)
 	(void)state;
 	random_state = 21;
 	run_name(identity.id, name);
-	model_init(&model, 60000);
-	for (uint64_t i = 0; i < 60000; i++)
-		add_inode_key(&model, i);
-	model_sort(&model);
+	model_init_inodes(&model, 60000);
 	for (;; n++) {
 		struct io *io = failing_io(n, errors[n % 2]);
 		int error = write_model(io, &model, model.count, &summary);

@@ -183,10 +183,7 @@ static void three_levels_are_searched_as_one(void **state)
 
 	(void)state;
 	random_state = 7;
-	model_init(&model, 60000);
-	for (uint64_t i = 0; i < 60000; i++)
-		add_inode_key(&model, i);
-	model_sort(&model);
+	model_init_inodes(&model, 60000);
 	check_all(&model, model.count, 97);
 	model_release(&model);
 }
@@ -446,10 +443,7 @@ static void any_number_of_threads_may_read(void **state)
 
 	(void)state;
 	random_state = 13;
-	model_init(&model, 20000);
-	for (uint64_t i = 0; i < 20000; i++)
-		add_inode_key(&model, i);
-	model_sort(&model);
+	model_init_inodes(&model, 20000);
 	run = write_and_open(&model);
 	for (size_t i = 0; i < THREADS; i++) {
 		contexts[i] = (struct reader_thread){ run_ref(run), &model,
@@ -478,10 +472,7 @@ static void the_filter_spares_nearly_all_misses(void **state)
 
 	(void)state;
 	random_state = 17;
-	model_init(&model, 20000);
-	for (uint64_t i = 0; i < 20000; i++)
-		add_inode_key(&model, i);
-	model_sort(&model);
+	model_init_inodes(&model, 20000);
 	run = write_and_open(&model);
 	for (size_t i = 0; i < model.count; i++) {
 		struct buf *key = &model.entries[i].key;
