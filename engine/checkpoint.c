@@ -193,12 +193,13 @@ static int run_try(struct kv *kv, struct source *source,
 int run_build(struct kv *kv, struct source *source, uint64_t expected_entries,
 	      bool drop_tombstones, enum reserve_use use, struct run **ret_run)
 {
+	uint64_t moment = reserve_moment(&kv->reserve);
 	int result;
 
 	do
 		result = run_try(kv, source, expected_entries, drop_tombstones,
 				 ret_run);
-	while (reserve_yield(&kv->reserve, use, result));
+	while (reserve_yield(&kv->reserve, use, result, &moment));
 	return result;
 }
 
@@ -288,6 +289,7 @@ static int manifest_set_runs(struct manifest *m, const struct view *view,
 int manifest_commit(struct kv *kv, struct manifest *m, const struct view *view,
 		    const struct run *newest)
 {
+	uint64_t moment = reserve_moment(&kv->reserve);
 	int error = manifest_set_runs(m, view, newest);
 
 	if (error)
@@ -297,7 +299,8 @@ int manifest_commit(struct kv *kv, struct manifest *m, const struct view *view,
 	m->rebuild = atomic_load(&kv->index_damaged);
 	do
 		error = manifest_store(m, kv->io, kv->dir_fd);
-	while (reserve_yield(&kv->reserve, RESERVE_FOR_COMPACTION, error));
+	while (reserve_yield(&kv->reserve, RESERVE_FOR_COMPACTION, error,
+			     &moment));
 	if (error == -EIO)
 		kv_fail(kv, error, "manifest could not be stored");
 	return error;

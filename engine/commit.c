@@ -320,6 +320,7 @@ static int commit_place(struct kv *kv, struct commit *commit)
 static int commit_append(struct kv *kv, struct commit *commit)
 	REQUIRES(kv->write_lock)
 {
+	uint64_t moment = reserve_moment(&kv->reserve);
 	size_t staged = RECORD_HEAD_MAX;
 	int error;
 
@@ -345,7 +346,7 @@ static int commit_append(struct kv *kv, struct commit *commit)
 		return error;
 	do
 		error = commit_place(kv, commit);
-	while (reserve_yield(&kv->reserve, commit->use, error));
+	while (reserve_yield(&kv->reserve, commit->use, error, &moment));
 	return error;
 }
 

@@ -95,6 +95,7 @@ static int cold_begin(struct relocation *r, uint64_t size_bytes)
 {
 	struct kv *kv = r->kv;
 	uint64_t limit = kv->options.segment_size_bytes;
+	uint64_t moment = reserve_moment(&kv->reserve);
 	struct segment_header header;
 	struct segment *cold;
 	int error;
@@ -109,7 +110,8 @@ static int cold_begin(struct relocation *r, uint64_t size_bytes)
 	do
 		error = segment_create(kv->io, kv->dir_fd, &header, limit,
 				       &cold);
-	while (reserve_yield(&kv->reserve, RESERVE_FOR_COMPACTION, error));
+	while (reserve_yield(&kv->reserve, RESERVE_FOR_COMPACTION, error,
+			     &moment));
 	if (error)
 		return error;
 	mutex_lock(&kv->write_lock);
@@ -177,6 +179,7 @@ static void chunk_clear(struct relocation *r)
 static int chunk_flush(struct relocation *r, const struct segment *victim)
 {
 	struct kv *kv = r->kv;
+	uint64_t moment = reserve_moment(&kv->reserve);
 	int error;
 
 	if (!r->chunk.size)
@@ -185,7 +188,8 @@ static int chunk_flush(struct relocation *r, const struct segment *victim)
 		struct iovec iov = { r->chunk.data, r->chunk.size };
 
 		error = segment_write_ahead(r->cold, &iov, 1, r->chunk.size);
-	} while (reserve_yield(&kv->reserve, RESERVE_FOR_COMPACTION, error));
+	} while (reserve_yield(&kv->reserve, RESERVE_FOR_COMPACTION, error,
+			       &moment));
 	if (error)
 		return error;
 	mutex_lock(&kv->write_lock);

@@ -31,6 +31,7 @@ void reserve_init(struct reserve *r)
 	atomic_init(&r->blind, false);
 	atomic_init(&r->size_bytes, 0);
 	atomic_init(&r->held_bytes, 0);
+	atomic_init(&r->given_count, 0);
 }
 
 void reserve_release(struct reserve *r)
@@ -182,7 +183,8 @@ int reserve_keep(struct reserve *r, enum reserve_use use, uint64_t want_bytes)
 	return error;
 }
 
-bool reserve_yield(struct reserve *r, enum reserve_use use, int error)
+bool reserve_yield(struct reserve *r, enum reserve_use use, int error,
+		   uint64_t *moment)
 {
 	uint64_t keep = share_kept(r, use), free_bytes;
 	bool given = false;
@@ -194,6 +196,11 @@ bool reserve_yield(struct reserve *r, enum reserve_use use, int error)
 		atomic_store(&r->blind, true);
 	if (use != RESERVE_FOR_CHANGE && atomic_load(&r->held_bytes) > keep)
 		given = hold(r, keep) == 0;
+	if (given)
+		atomic_fetch_add(&r->given_count, 1);
+	else if (use == RESERVE_FOR_COMPACTION)
+		given = atomic_load(&r->given_count) != *moment;
+	*moment = atomic_load(&r->given_count);
 	atomic_store(&r->low, true);
 	mutex_unlock(&r->lock);
 	return given;

@@ -45,8 +45,9 @@ struct reserve {
 	/* Full though the disk says otherwise: a quota. From then on the only
 	 * way to know what is free is to take it. */
 	atomic_bool blind;
-	atomic_uint_fast64_t size_bytes; /* of the whole */
-	atomic_uint_fast64_t held_bytes; /* changed under the lock only */
+	atomic_uint_fast64_t size_bytes;  /* of the whole */
+	atomic_uint_fast64_t held_bytes;  /* changed under the lock only */
+	atomic_uint_fast64_t given_count; /* how often some was given up */
 
 	struct mutex lock; /* a leaf; held over calls of the system */
 };
@@ -69,11 +70,19 @@ void reserve_resize(struct reserve *reserve, uint64_t size_bytes);
 int reserve_keep(struct reserve *reserve, enum reserve_use use,
 		 uint64_t want_bytes);
 
+/* What reserve_yield wants to know of the moment before something is tried. */
+static inline uint64_t reserve_moment(struct reserve *reserve)
+{
+	return atomic_load(&reserve->given_count);
+}
+
 /*
  * After something failed by `error`: whether to try again, because it was for
- * want of space, and the reserve has given some up now.
+ * want of space, and the reserve has given some up now; to compaction also if it
+ * has to others since *moment, which becomes now.
  */
-bool reserve_yield(struct reserve *reserve, enum reserve_use use, int error);
+bool reserve_yield(struct reserve *reserve, enum reserve_use use, int error,
+		   uint64_t *moment);
 
 static inline bool reserve_is_low(struct reserve *reserve)
 {

@@ -147,6 +147,38 @@ static void reopen(struct fixture *f, enum kv_recovery expected)
 	assert_int_equal(stats.recovery, expected);
 }
 
+/* Two need space at once, and the one gives up all that there is: the other finds
+ * it free, and once only. */
+static void what_was_given_up_to_one_serves_compaction_too(void **state)
+{
+	struct fixture *f = *state;
+	struct reserve reserve = { 0 };
+	uint64_t first, second;
+
+	reserve_init(&reserve);
+	assert_int_equal(
+		reserve_open(&reserve, &f->disk.io, f->store.fd, 4 * MIB), 0);
+	disk_io_set_others(&f->disk, 58 * MIB);
+	assert_int_equal(reserve_keep(&reserve, RESERVE_FOR_CHANGE, 0), 0);
+	assert_int_equal(atomic_load(&reserve.held_bytes), 4 * MIB);
+	first = second = reserve_moment(&reserve);
+	assert_false(
+		reserve_yield(&reserve, RESERVE_FOR_CHANGE, -ENOSPC, &first));
+	assert_true(reserve_yield(&reserve, RESERVE_FOR_COMPACTION, -ENOSPC,
+				  &first));
+	assert_false(reserve_yield(&reserve, RESERVE_FOR_COMPACTION, -ENOSPC,
+				   &first));
+	assert_false(reserve_yield(&reserve, RESERVE_FOR_DELETION, -ENOSPC,
+				   &(uint64_t){ second }));
+	assert_false(
+		reserve_yield(&reserve, RESERVE_FOR_COMPACTION, -EIO, &second));
+	assert_true(reserve_yield(&reserve, RESERVE_FOR_COMPACTION, -ENOSPC,
+				  &second));
+	assert_false(reserve_yield(&reserve, RESERVE_FOR_COMPACTION, -ENOSPC,
+				   &second));
+	reserve_release(&reserve);
+}
+
 static void a_disk_with_plenty_of_space_keeps_no_reserve(void **state)
 {
 	struct fixture *f = *state;
@@ -379,6 +411,7 @@ static void what_watches_a_compaction_may_delete_on_a_full_disk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(what_was_given_up_to_one_serves_compaction_too),
 		CASE(a_disk_with_plenty_of_space_keeps_no_reserve),
 		CASE(a_full_disk_refuses_changes_and_keeps_all_that_was_written),
 		CASE(on_a_full_disk_everything_can_be_deleted),
