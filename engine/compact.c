@@ -10,6 +10,7 @@
  * not begin the same again below itself.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ struct round {
 	struct compact_candidate *candidates;
 	bool *chosen;
 	bool *stays;
+	uint64_t *left_lsn; /* of tombstones left out, the last; 0: none */
 	size_t count;
 };
 
@@ -45,6 +47,7 @@ static void round_release(struct round *round)
 	free(round->candidates);
 	free(round->chosen);
 	free(round->stays);
+	free(round->left_lsn);
 }
 
 static int round_init(struct kv *kv, struct round *round)
@@ -58,8 +61,9 @@ static int round_init(struct kv *kv, struct round *round)
 	round->candidates = calloc(count + 1, sizeof(*round->candidates));
 	round->chosen = calloc(count + 1, sizeof(bool));
 	round->stays = calloc(count + 1, sizeof(bool));
+	round->left_lsn = calloc(count + 1, sizeof(uint64_t));
 	if (round->segments && round->candidates && round->chosen &&
-	    round->stays) {
+	    round->stays && round->left_lsn) {
 		for (size_t i = 0; i < count; i++) {
 			struct segment *s = kv->segments[i];
 
@@ -84,11 +88,7 @@ static int round_init(struct kv *kv, struct round *round)
 	return -ENOMEM;
 }
 
-/*
- * Live bytes that a round may copy: what the disk has left for it, the reserve
- * included, less what its checkpoint takes.
- */
-static uint64_t round_copy_max(struct kv *kv)
+uint64_t compact_room(struct kv *kv)
 {
 	uint64_t free_bytes, total_bytes, taken = CHECKPOINT_BYTES;
 	struct view *view;
@@ -159,29 +159,90 @@ static uint64_t round_total(const struct round *round)
 	return total;
 }
 
-/* Does what was chosen. 0, or the first error; the checkpoint is made for what
- * was achieved in any case. */
-static int round_run(struct kv *kv, struct round *round,
-		     kv_progress_fn *progress, void *ctx, bool paced)
+/* Moves what is needed out of the chosen. What could not be emptied stays. */
+static int round_move(struct kv *kv, struct round *round,
+		      kv_progress_fn *progress, void *ctx, bool paced)
 {
 	struct relocation *relocation;
-	int error = 0, checkpoint_error;
+	size_t i;
+	int error = 0;
 
-	for (size_t i = 0; i < round->count; i++)
+	for (i = 0; i < round->count; i++)
 		round->stays[i] = !round->chosen[i];
 	relocation = relocation_new(kv, round->candidates, round->stays,
 				    round->count, progress, ctx,
 				    round_total(round), paced);
 	if (!relocation)
-		return -ENOMEM;
-	for (size_t i = 0; i < round->count && error >= 0; i++)
-		if (round->chosen[i])
-			error = relocation_move(relocation, round->segments[i]);
-	relocation_free(relocation);
+		error = -ENOMEM;
+	for (i = 0; i < round->count && error >= 0; i++) {
+		if (!round->chosen[i])
+			continue;
+		error = relocation_move(relocation, round->segments[i],
+					&round->left_lsn[i]);
+		round->stays[i] = error != 0;
+	}
+	for (; i < round->count; i++)
+		round->stays[i] = true;
+	if (relocation)
+		relocation_free(relocation);
+	return error < 0 ? error : 0;
+}
+
+/* What left out a tombstone that is needed after all, as its record's segment
+ * did not get emptied, stays with it. That it does may hold others. */
+static void round_hold_tombstones(struct round *round)
+{
+	bool again = true;
+
+	while (again) {
+		again = false;
+		for (size_t i = 0; i < round->count; i++) {
+			if (round->stays[i] || !round->left_lsn[i] ||
+			    !tombstone_needed(round->candidates, round->stays,
+					      round->count, round->left_lsn[i]))
+				continue;
+			round->stays[i] = true;
+			again = true;
+		}
+	}
+}
+
+/* Marks what goes with the next checkpoint: how many. All at once, so that no
+ * checkpoint drops a tombstone before what it speaks of. */
+static size_t round_mark_emptied(struct kv *kv, struct round *round)
+{
+	size_t count = 0;
+
+	round_hold_tombstones(round);
+	mutex_lock(&kv->write_lock);
+	for (size_t i = 0; i < round->count; i++) {
+		if (round->stays[i])
+			continue;
+		assert(!round->segments[i]->counts.live_count);
+		round->segments[i]->emptied = true;
+		count++;
+	}
+	mutex_unlock(&kv->write_lock);
+	return count;
+}
+
+/*
+ * Does what was chosen. 0, or the first error; the checkpoint is made for what
+ * was achieved in any case. That the disk became full meanwhile is no error if
+ * something is given back: the next round finds what fits then.
+ */
+static int round_run(struct kv *kv, struct round *round,
+		     kv_progress_fn *progress, void *ctx, bool paced)
+{
+	int error = round_move(kv, round, progress, ctx, paced);
+	int checkpoint_error;
+
+	if (round_mark_emptied(kv, round) && error_is_full(error))
+		error = 0;
 	atomic_store(&kv->compacted_at_s, (int64_t)time(NULL));
 	counter_add(&kv->counters.compactions, 1);
 	checkpoint_error = checkpoint(kv, false);
-	return error < 0 ? error : checkpoint_error;
+	return error ? error : checkpoint_error;
 }
 
 static int round_of_segments(struct kv *kv, unsigned int ratio_percent,
@@ -194,7 +255,7 @@ static int round_of_segments(struct kv *kv, unsigned int ratio_percent,
 	if (error)
 		return error;
 	chosen = round_choose_fitting(&round, UINT64_MAX, ratio_percent,
-				      round_copy_max(kv));
+				      compact_room(kv));
 	error = chosen ? round_run(kv, &round, NULL, NULL, paced) : 1;
 	round_release(&round);
 	return error;
@@ -262,7 +323,7 @@ static int compact_all(struct kv *kv, kv_progress_fn *progress, void *ctx)
 		error = round_init(kv, &round);
 		if (error)
 			return error;
-		copy_max = round_copy_max(kv);
+		copy_max = compact_room(kv);
 		chosen = copy_max < ROUND_COPY_MAX ?
 				 round_choose_fitting(&round, before_id, 0,
 						      copy_max) :

@@ -8,7 +8,7 @@ bool tombstone_needed(const struct compact_candidate *candidates,
 		      const bool *stays, size_t count, uint64_t lsn)
 {
 	for (size_t i = 0; i < count; i++)
-		if (stays[i] && candidates[i].created_lsn < lsn &&
+		if (stays[i] && candidates[i].created_lsn <= lsn &&
 		    candidates[i].dead_count)
 			return true;
 	return false;

@@ -11,9 +11,9 @@ struct compact_candidate {
 	uint64_t size_bytes;
 	uint64_t live_bytes;
 	uint64_t tombstone_bytes;
-	uint64_t dead_count; /* dead SET records */
-	uint64_t created_lsn;
-	bool eligible; /* sealed, covered by a checkpoint, not damaged */
+	uint64_t dead_count;  /* dead SET records */
+	uint64_t created_lsn; /* the next LSN when it was made */
+	bool eligible;        /* sealed, covered by a checkpoint, not damaged */
 };
 
 /*

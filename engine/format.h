@@ -27,7 +27,7 @@ struct segment_header {
 	enum segment_kind kind;
 	uint64_t id;
 	uint64_t base_lsn;    /* LOG: the first LSN in it; COLD: a base only */
-	uint64_t created_lsn; /* nothing in it was already dead by then */
+	uint64_t created_lsn; /* the next then; nothing in it was dead yet */
 	uint64_t salt;        /* random; seeds every checksum in the file */
 };
 

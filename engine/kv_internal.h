@@ -198,6 +198,9 @@ int manifest_commit(struct kv *kv, struct manifest *m, const struct view *view,
 
 /* Merges runs as the plan says until it is content. all: into one run. */
 int merge_runs(struct kv *kv, bool all) REQUIRES(kv->compact_lock);
+/* Bytes that a round may still copy: what the disk has left, the reserve included,
+ * less what the round's checkpoint takes; never more than a round is to copy. */
+uint64_t compact_room(struct kv *kv);
 /* One round of background compaction. 1 when there was nothing to do. */
 int compact_round(struct kv *kv) EXCLUDES(kv->compact_lock);
 /* The same on a full disk: whatever gives space, whatever the options say.

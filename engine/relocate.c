@@ -8,8 +8,9 @@
  *
  * 1. A copy counts as dead in its cold segment until the index points at it. So
  *    the counts of a checkpoint in between never claim less dead than there is.
- * 2. Nothing is removed here. The next checkpoint makes copies and index
- *    durable and drops the victims with the same manifest.
+ * 2. Nothing is removed here. When the round is over, what was emptied is marked
+ *    so; the next checkpoint makes copies and index durable and drops the victims
+ *    with the same manifest.
  * 3. A damaged record cannot be copied: its segment stays, so that its key goes
  *    on being an error rather than absent.
  */
@@ -40,7 +41,8 @@ struct relocation {
 	size_t candidate_count;
 	kv_progress_fn *progress;
 	void *progress_ctx;
-	uint64_t done_bytes, total_bytes, copied_bytes;
+	uint64_t done_bytes, total_bytes;
+	uint64_t left_lsn; /* of the victim's tombstones left out, the last */
 	bool paced;
 	struct segment *cold; /* with a reference; NULL: none open */
 	struct buf chunk;     /* encoded records for cold's end */
@@ -69,11 +71,6 @@ struct relocation *relocation_new(struct kv *kv,
 	r->total_bytes = total_bytes;
 	r->paced = paced;
 	return r;
-}
-
-uint64_t relocation_copied_bytes(const struct relocation *relocation)
-{
-	return relocation->copied_bytes;
 }
 
 static void cold_end(struct relocation *r)
@@ -184,6 +181,9 @@ static int chunk_flush(struct relocation *r, const struct segment *victim)
 
 	if (!r->chunk.size)
 		return 0;
+	/* Without its checkpoint the round gives nothing back. */
+	if (compact_room(kv) < r->chunk.size)
+		return -ENOSPC;
 	do {
 		struct iovec iov = { r->chunk.data, r->chunk.size };
 
@@ -199,7 +199,6 @@ static int chunk_flush(struct relocation *r, const struct segment *victim)
 	r->cold->counts.tombstone_bytes += r->tombstone_bytes;
 	mutex_unlock(&kv->write_lock);
 	error = turn_keys(r, victim);
-	r->copied_bytes += r->chunk.size;
 	counter_add(&kv->counters.compaction_copied, r->chunk.size);
 	chunk_clear(r);
 	return error;
@@ -291,8 +290,12 @@ static bool record_needed(struct relocation *r, const struct segment *victim,
 	/* A key that exists again speaks for itself. */
 	if (result == 0 && !now.tombstone)
 		return false;
-	return tombstone_needed(r->candidates, r->stays, r->candidate_count,
-				record->lsn);
+	if (tombstone_needed(r->candidates, r->stays, r->candidate_count,
+			     record->lsn))
+		return true;
+	if (r->left_lsn < record->lsn)
+		r->left_lsn = record->lsn;
+	return false;
 }
 
 /* Between chunks: give way, keep the rate, keep memory bounded. */
@@ -359,7 +362,8 @@ static int victim_scan(struct relocation *r, struct segment *victim,
 	}
 }
 
-int relocation_move(struct relocation *r, struct segment *victim)
+int relocation_move(struct relocation *r, struct segment *victim,
+		    uint64_t *ret_left_lsn)
 {
 	struct kv *kv = r->kv;
 	struct scan scan = { 0 };
@@ -367,6 +371,7 @@ int relocation_move(struct relocation *r, struct segment *victim)
 	bool empty;
 	int error = 0;
 
+	r->left_lsn = 0;
 	mutex_lock(&kv->write_lock);
 	end = victim->end;
 	empty = !victim->counts.live_count && !victim->counts.tombstone_count;
@@ -386,14 +391,13 @@ int relocation_move(struct relocation *r, struct segment *victim)
 out:
 	scan_release(&scan);
 	chunk_clear(r);
+	*ret_left_lsn = r->left_lsn;
 	if (error)
 		return error;
 	mutex_lock(&kv->write_lock);
-	if (victim->counts.live_count)
+	empty = !victim->counts.live_count;
+	if (!empty)
 		victim->damaged = true;
-	else
-		victim->emptied = true;
-	empty = victim->emptied;
 	mutex_unlock(&kv->write_lock);
 	return empty ? 0 : 1;
 }

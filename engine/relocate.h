@@ -14,7 +14,8 @@ struct relocation;
 
 /*
  * candidates and stays (for the tombstone rule, see compact_plan.h) are
- * borrowed until relocation_free(). NULL: out of memory.
+ * borrowed until relocation_free(); stays may change between two moves. NULL:
+ * out of memory.
  */
 struct relocation *relocation_new(struct kv *kv,
 				  const struct compact_candidate *candidates,
@@ -24,14 +25,16 @@ struct relocation *relocation_new(struct kv *kv,
 
 /*
  * Copies what the index points at, with needed tombstones, and points the index
- * at the copies. 0 when the victim is empty now and marked so; 1 when a damaged
- * record keeps it; -ECANCELED when the store is closing or progress said stop;
- * -ENOSPC, -EIO.
+ * at the copies. 0 when nothing in the victim is needed any more; 1 when a
+ * damaged record keeps it; -ECANCELED when the store is closing or progress said
+ * stop; -ENOSPC, -EIO.
+ *
+ * *ret_left_lsn: the last of the tombstones that were left out by `stays`, 0
+ * without any. The victim may go only together with what made them needless.
  */
-int relocation_move(struct relocation *relocation, struct segment *victim);
+int relocation_move(struct relocation *relocation, struct segment *victim,
+		    uint64_t *ret_left_lsn);
 
 /* Ends the cold segment in the making; a checkpoint must follow for anything
  * to be given back. Frees. */
 void relocation_free(struct relocation *relocation);
-
-uint64_t relocation_copied_bytes(const struct relocation *relocation);

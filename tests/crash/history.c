@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <string.h>
 
 #include "tests/crash/history.h"
@@ -83,6 +84,13 @@ static void batch_fill(struct kv_batch *batch, const struct commit *commit)
 	}
 }
 
+/* For one more commit, and the promises that a step may add. */
+static bool has_room(const struct history *history)
+{
+	return history->commit_count + 1 < HISTORY_COMMITS &&
+	       history->promise_count + 4 < HISTORY_COMMITS;
+}
+
 void history_commit(struct worker *worker)
 {
 	struct history *history = worker->history;
@@ -91,8 +99,7 @@ void history_commit(struct worker *worker)
 	struct kv_batch batch = { 0 };
 	uint64_t lsn;
 
-	if (number == HISTORY_COMMITS ||
-	    history->promise_count + 2 >= HISTORY_COMMITS)
+	if (!has_room(history))
 		return;
 	commit->began = record_io_position(worker->record);
 	commit_choose(worker->choice, commit);
@@ -109,13 +116,29 @@ void history_commit(struct worker *worker)
 	}
 }
 
-/* What is being compacted changes under its hands. */
+/* What is being compacted changes under its hands, becomes durable half done,
+ * and may be left so. */
 static int change_meanwhile(void *ctx, uint64_t done, uint64_t total)
 {
+	struct worker *worker = ctx;
+
 	(void)done;
 	(void)total;
-	history_commit(ctx);
-	return 0;
+	history_commit(worker);
+	if (has_room(worker->history) && choice_below(worker->choice, 4) == 0 &&
+	    kv_checkpoint(worker->kv) == 0)
+		history_promise(worker);
+	return choice_below(worker->choice, 8) == 0;
+}
+
+static void compact(struct worker *worker)
+{
+	int error = kv_compact(worker->kv, change_meanwhile, worker);
+
+	if (error)
+		assert_int_equal(error, -ECANCELED);
+	else
+		history_promise(worker);
 }
 
 static void reopen(struct worker *worker)
@@ -134,9 +157,7 @@ void history_step(struct worker *worker)
 
 	history_commit(worker);
 	if (choice == 0) {
-		assert_int_equal(
-			kv_compact(worker->kv, change_meanwhile, worker), 0);
-		history_promise(worker);
+		compact(worker);
 	} else if (choice < 4) {
 		assert_int_equal(kv_checkpoint(worker->kv), 0);
 		history_promise(worker);

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "engine/io.h"
 #include "engine/kv.h"
@@ -53,10 +54,6 @@ static void damage(struct fixture *f, struct slice value)
 	buf_release(&bytes);
 }
 
-/*
- * A store with a tombstone that compaction has to keep: the first segment stays,
- * as a record in it is damaged, and has an older record of the deleted key.
- */
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -67,13 +64,26 @@ static int setup(void **state)
 	fault_io_init(&f->fault, quick_io());
 	small_kv_options(&options, &f->fault.io);
 	assert_int_equal(kv_open(f->store.path, &options, &f->kv), 0);
+	*state = f;
+	return 0;
+}
+
+/*
+ * A store with a tombstone that compaction has to keep: the first segment stays,
+ * as a record in it is damaged, and has an older record of the deleted key.
+ */
+static int setup_tombstone(void **state)
+{
+	struct fixture *f;
+
+	setup(state);
+	f = *state;
 	assert_int_equal(kv_set(f->kv, S("bad"), S("to be damaged"), NULL), 0);
 	assert_int_equal(kv_set(f->kv, S("key"), S("old"), NULL), 0);
 	assert_int_equal(kv_set(f->kv, S("key"), S("new"), NULL), 0);
 	damage(f, S("to be damaged"));
 	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
 	assert_int_equal(kv_delete(f->kv, S("key"), NULL), 0);
-	*state = f;
 	return 0;
 }
 
@@ -154,13 +164,91 @@ static void segments_that_are_not_written_to_have_no_descriptor(void **state)
 	assert_int_equal(kv_exists(f->kv, NULL, S("key7")), 0);
 }
 
+/* Closes the store and opens it without its manifest: every record of the log
+ * counts again. */
+static void rebuild(struct fixture *f)
+{
+	struct kv_options options;
+
+	assert_int_equal(kv_close(f->kv), 0);
+	assert_int_equal(unlinkat(f->store.fd, "MANIFEST", 0), 0);
+	small_kv_options(&options, &f->fault.io);
+	assert_int_equal(kv_open(f->store.path, &options, &f->kv), 0);
+	assert_int_equal(stats_of(f).recovery, KV_RECOVERY_REBUILT);
+}
+
+/* The segment with what was deleted was to go as well, and then cannot. */
+static void
+a_tombstone_outlives_the_damage_found_where_its_record_was(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(kv_set(f->kv, S("bad"), S("to be damaged"), NULL), 0);
+	assert_int_equal(kv_set(f->kv, S("key"), S("old"), NULL), 0);
+	for (unsigned int i = 0; i < 20; i++)
+		set_large(f, i);
+	/* In another segment by now. */
+	assert_int_equal(kv_delete(f->kv, S("key"), NULL), 0);
+	damage(f, S("to be damaged"));
+	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
+	rebuild(f);
+	assert_int_equal(kv_exists(f->kv, NULL, S("key")), 1);
+}
+
+struct watch {
+	struct fixture *f;
+	uint64_t cancel_at; /* in bytes done; 0: never */
+	unsigned int calls;
+};
+
+static int write_or_cancel(void *ctx, uint64_t done, uint64_t total)
+{
+	struct watch *watch = ctx;
+
+	(void)total;
+	if (!watch->calls++)
+		return kv_set(watch->f->kv, S("meanwhile"), S(""), NULL);
+	return watch->cancel_at && done >= watch->cancel_at;
+}
+
+/* Segments in the order of their names, and the older record in the later. */
+static void a_tombstone_outlives_a_compaction_that_was_ended_early(void **state)
+{
+	struct fixture *f = *state;
+	struct watch watch = { .f = f };
+
+	for (unsigned int i = 0; i < 6; i++)
+		set_large(f, i);
+	for (unsigned int i = 0; i < 3; i++)
+		set_large(f, i);
+	/* What is written below this compaction has its segment before the one
+	 * that it copies to. */
+	assert_int_equal(kv_compact(f->kv, write_or_cancel, &watch), 0);
+	assert_true(watch.calls > 1);
+	assert_int_equal(kv_delete(f->kv, S("key3"), NULL), 0);
+	assert_int_equal(kv_set(f->kv, S("meanwhile"), S("again"), NULL), 0);
+	watch.cancel_at = 128 << 10;
+	assert_int_equal(kv_compact(f->kv, write_or_cancel, &watch),
+			 -ECANCELED);
+	rebuild(f);
+	assert_int_equal(kv_exists(f->kv, NULL, S("key3")), 1);
+	assert_int_equal(kv_exists(f->kv, NULL, S("key4")), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-			what_was_not_copied_is_not_counted, setup, teardown),
+			what_was_not_copied_is_not_counted, setup_tombstone,
+			teardown),
 		cmocka_unit_test_setup_teardown(
 			segments_that_are_not_written_to_have_no_descriptor,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_tombstone_outlives_the_damage_found_where_its_record_was,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_tombstone_outlives_a_compaction_that_was_ended_early,
 			setup, teardown),
 	};
 

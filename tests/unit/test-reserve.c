@@ -406,6 +406,49 @@ static void what_watches_a_compaction_may_delete_on_a_full_disk(void **state)
 	check_all(f);
 }
 
+/* Takes what is free, the reserve included, but for LEFT_BYTES: once, when a
+ * segment of a round of several has been moved. */
+#define LEFT_BYTES (400u << 10)
+
+static int take_space(void *ctx, uint64_t done, uint64_t total)
+{
+	struct fixture *f = ctx;
+	struct kv_stats stats;
+
+	if (f->disk.others_bytes || total < 3 * MIB - MIB / 8 ||
+	    done < MIB + MIB / 4)
+		return 0;
+	kv_stats(f->kv, &stats);
+	disk_io_set_others(&f->disk, disk_io_free(&f->disk) +
+					     stats.reserve_bytes - LEFT_BYTES);
+	return 0;
+}
+
+/* What was planned to be copied before the first segment is given back does not
+ * fit any more; less does. */
+static void a_compaction_goes_on_with_the_space_that_others_leave(void **state)
+{
+	struct fixture *f = *state;
+	struct kv_stats stats;
+	uint64_t used;
+
+	f->value_size = 250;
+	f->disk.capacity_bytes = 32 * MIB;
+	open_store(f);
+	fill(f);
+	for (unsigned int i = 0; i < f->count; i += 4)
+		remove_one(f, i);
+	assert_int_equal(kv_compact(f->kv, take_space, f), 0);
+	assert_true(f->disk.others_bytes > 0);
+	kv_stats(f->kv, &stats);
+	used = disk_io_used(&f->disk) - f->disk.others_bytes -
+	       stats.reserve_bytes;
+	assert_true(used < 25 * MIB);
+	check_all(f);
+	reopen(f, KV_RECOVERY_CLEAN);
+	check_all(f);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -422,6 +465,7 @@ int main(void)
 		CASE(filled_by_others_the_disk_is_usable_again_when_they_leave),
 		CASE(a_quota_that_the_disk_does_not_tell_of_is_survived),
 		CASE(what_watches_a_compaction_may_delete_on_a_full_disk),
+		CASE(a_compaction_goes_on_with_the_space_that_others_leave),
 		CASE(again_and_again_full_and_empty_nothing_is_lost),
 	};
 
