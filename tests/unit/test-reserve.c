@@ -357,6 +357,17 @@ static void again_and_again_full_and_empty_nothing_is_lost(void **state)
 	}
 }
 
+/* A full disk of small keys, and of every segment a quarter to be won back. */
+static void fill_and_thin_out(struct fixture *f)
+{
+	f->value_size = 250;
+	f->disk.capacity_bytes = 32 * MIB;
+	open_store(f);
+	fill(f);
+	for (unsigned int i = 0; i < f->count; i += 4)
+		remove_one(f, i);
+}
+
 /* Below a compaction nothing is asserted: it would be left for good. */
 struct meanwhile {
 	struct fixture *f;
@@ -388,12 +399,7 @@ static void what_watches_a_compaction_may_delete_on_a_full_disk(void **state)
 	struct fixture *f = *state;
 	struct meanwhile meanwhile = { f, 0 };
 
-	f->value_size = 250;
-	f->disk.capacity_bytes = 32 * MIB;
-	open_store(f);
-	fill(f);
-	for (unsigned int i = 0; i < f->count; i += 4)
-		remove_one(f, i);
+	fill_and_thin_out(f);
 	assert_int_equal(kv_compact(f->kv, delete_what_can_be, &meanwhile), 0);
 	assert_int_equal(meanwhile.compact_error, -EDEADLK);
 	check_all(f);
@@ -432,12 +438,7 @@ static void a_compaction_goes_on_with_the_space_that_others_leave(void **state)
 	struct kv_stats stats;
 	uint64_t used;
 
-	f->value_size = 250;
-	f->disk.capacity_bytes = 32 * MIB;
-	open_store(f);
-	fill(f);
-	for (unsigned int i = 0; i < f->count; i += 4)
-		remove_one(f, i);
+	fill_and_thin_out(f);
 	assert_int_equal(kv_compact(f->kv, take_space, f), 0);
 	assert_true(f->disk.others_bytes > 0);
 	kv_stats(f->kv, &stats);
