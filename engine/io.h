@@ -167,6 +167,9 @@ void io_unmap(struct io_map *map);
 void io_map_drop(const struct io_map *map);
 /* Asks for a range to be read ahead. */
 void io_map_prefetch(const struct io_map *map, uint64_t offset, size_t size);
+/* Brings a range into memory and maps it, before this returns: for one of a few
+ * pages that nobody has written to, so that no disk is waited for. */
+void io_map_populate(const struct io_map *map, uint64_t offset, size_t size);
 
 /*
  * A failing disk turns a read of mapped bytes into SIGBUS. io_guarded() calls

@@ -146,7 +146,7 @@ void io_unmap(struct io_map *map)
 	*map = (struct io_map){ 0 };
 }
 
-/* Both are advice: when the system does not take it, nothing is lost. */
+/* All three are advice: when the system does not take it, nothing is lost. */
 
 void io_map_drop(const struct io_map *map)
 {
@@ -154,7 +154,8 @@ void io_map_drop(const struct io_map *map)
 		madvise(map_address(map, 0), map->size, MADV_DONTNEED);
 }
 
-void io_map_prefetch(const struct io_map *map, uint64_t offset, size_t size)
+static void advise(const struct io_map *map, uint64_t offset, size_t size,
+		   int advice)
 {
 	size_t skew;
 
@@ -163,8 +164,23 @@ void io_map_prefetch(const struct io_map *map, uint64_t offset, size_t size)
 	if (size > map->size - offset)
 		size = map->size - offset;
 	skew = (size_t)offset % (size_t)sysconf(_SC_PAGESIZE);
-	madvise(map_address(map, (size_t)offset - skew), size + skew,
-		MADV_WILLNEED);
+	madvise(map_address(map, (size_t)offset - skew), size + skew, advice);
+}
+
+void io_map_prefetch(const struct io_map *map, uint64_t offset, size_t size)
+{
+	advise(map, offset, size, MADV_WILLNEED);
+}
+
+void io_map_populate(const struct io_map *map, uint64_t offset, size_t size)
+{
+#ifdef MADV_POPULATE_READ
+	advise(map, offset, size, MADV_POPULATE_READ);
+#else
+	(void)map;
+	(void)offset;
+	(void)size;
+#endif
 }
 
 static int touch(const struct io_map *map, uint64_t offset, size_t size)

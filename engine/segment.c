@@ -26,6 +26,9 @@
 #define ALLOCATE_STEP_BYTES (4u << 20)
 #define ALLOCATE_STEP_PART 16u
 #define SEAL_BYTES_MAX RECORD_HEAD_MAX
+/* Appends up to this size go to pages that were made ready, so many at once. */
+#define READY_APPEND_MAX (8u << 10)
+#define READY_BYTES (64u << 10)
 /* From this size on a read asks the system to read ahead. */
 #define PREFETCH_BYTES (32u << 10)
 
@@ -245,6 +248,28 @@ void segment_advance(struct segment *segment, uint64_t size_bytes)
 	segment->synced = false;
 }
 
+/*
+ * A page that a small append is the first to touch is made for it alone, which
+ * takes longer than all else about the append, and again a fault to map it when
+ * the record is read. So some are made at once, ahead of the end: they are
+ * allocated but never written to, which reads as zeros without the disk.
+ */
+static void segment_make_ready(struct segment *segment, uint64_t size_bytes)
+{
+	uint64_t end = segment->end + size_bytes;
+	uint64_t from = segment->ready;
+
+	if (size_bytes > READY_APPEND_MAX || end <= from ||
+	    segment_map(segment))
+		return;
+	if (from < segment->end)
+		from = segment->end;
+	segment->ready = end + READY_BYTES;
+	if (segment->ready > segment->allocated)
+		segment->ready = segment->allocated;
+	io_map_populate(&segment->map, from, segment->ready - from);
+}
+
 int segment_append(struct segment *segment, struct iovec *iov, size_t count,
 		   uint64_t size_bytes, bool *ret_spoiled)
 {
@@ -252,6 +277,7 @@ int segment_append(struct segment *segment, struct iovec *iov, size_t count,
 
 	if (error)
 		return error;
+	segment_make_ready(segment, size_bytes);
 	error = io_write_vector(segment->io, segment->fd, iov, count,
 				segment->end);
 	if (!error)
@@ -268,6 +294,7 @@ int segment_unspoil(struct segment *segment)
 	if (error)
 		return error;
 	segment->allocated = segment->end;
+	segment->ready = segment->end;
 	return io_sync_data(segment->io, segment->fd);
 }
 

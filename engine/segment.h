@@ -57,6 +57,7 @@ struct segment {
 	/* Guarded by the store's write lock. */
 	int fd;         /* -1 when not being written */
 	uint64_t end;   /* bytes written */
+	uint64_t ready; /* up to there pages are in memory to be written to */
 	uint64_t limit; /* bytes that the map will reach */
 	struct segment_counts counts;
 	bool sealed;
