@@ -243,7 +243,7 @@ static int dir_once(struct apply *apply, uint64_t ino, struct inode **ret_dir)
 static int old_drop(struct apply *apply, struct step *step)
 {
 	struct inode *inode;
-	enum inode_fate fate;
+	bool orphan = false;
 	int error;
 
 	if (!step->exists)
@@ -255,8 +255,8 @@ static int old_drop(struct apply *apply, struct step *step)
 		return 0;
 	if (error)
 		return error;
-	error = inode_drop_link(apply->txn, inode, false, &fate);
-	if (fate == INODE_ORPHAN)
+	error = inode_drop_link(apply->txn, inode, &orphan);
+	if (orphan)
 		loaded_find(apply, step->dentry.ino)->orphan = true;
 	return error;
 }
