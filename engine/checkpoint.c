@@ -11,6 +11,10 @@
  *	  -> store the manifest             the moment the checkpoint takes effect
  *	  -> publish the view; drop emptied segments and merged runs
  *
+ * What is dropped loses its name at once, though a reader may hold it for long.
+ * With its name it could be taken for part of the log, and, where the manifest
+ * is lost, its deleted records for live ones.
+ *
  * A crash before the manifest leaves the old manifest and a run that nobody
  * knows, removed at the next open. After an error everything frozen stays
  * frozen, and the next checkpoint writes it.
@@ -35,7 +39,8 @@ static void snapshot_segment(const struct segment *segment,
 }
 
 /* The counts as they are now, for the manifest to come. Emptied segments are
- * left out: with that manifest they are gone. */
+ * left out: with that manifest they are gone. Where replay begins never goes
+ * back, though the segment is gone: what lies behind is no part of the log. */
 static int snapshot_take(struct kv *kv, struct manifest *ret_manifest)
 	REQUIRES(kv->write_lock)
 {
@@ -56,7 +61,7 @@ static int snapshot_take(struct kv *kv, struct manifest *ret_manifest)
 	}
 	memcpy(m->classes, kv->classes, sizeof(m->classes));
 	m->checkpoint_lsn = atomic_load(&kv->last_lsn);
-	if (last) {
+	if (last && last->header.id >= m->replay_segment) {
 		m->replay_segment = last->header.id;
 		m->replay_offset = last->end;
 	}
@@ -306,14 +311,19 @@ int manifest_commit(struct kv *kv, struct manifest *m, const struct view *view,
 	return error;
 }
 
-/* Segments that the stored manifest no longer names leave table and disk. */
-static int drop_emptied(struct kv *kv, const struct manifest *m)
-	REQUIRES(kv->write_lock)
+/* Segments that left the table, for segment_drop. */
+struct dropped {
+	struct segment **segments;
+	size_t count;
+};
+
+/* Segments that the stored manifest no longer names leave table and view. */
+static int take_emptied(struct kv *kv, const struct manifest *m,
+			struct dropped *ret_dropped) REQUIRES(kv->write_lock)
 {
+	size_t kept = 0, named = 0, count = 0;
 	struct segment **dropped =
 		calloc(kv->segment_count + 1, sizeof(struct segment *));
-	size_t kept = 0, named = 0, count = 0;
-	int error;
 
 	if (!dropped)
 		return -ENOMEM;
@@ -331,14 +341,19 @@ static int drop_emptied(struct kv *kv, const struct manifest *m)
 			kv->segments[kept++] = segment;
 	}
 	kv->segment_count = kept;
-	error = count ? kv_view_refresh_segments(kv) : 0;
-	for (size_t i = 0; i < count; i++) {
-		counter_add(&kv->counters.compaction_freed, dropped[i]->end);
-		atomic_store(&dropped[i]->doomed, true);
-		segment_unref(dropped[i]);
+	*ret_dropped = (struct dropped){ dropped, count };
+	return count ? kv_view_refresh_segments(kv) : 0;
+}
+
+/* Without the write lock: much may have to be freed. */
+static void drop_emptied(struct kv *kv, struct dropped *dropped)
+{
+	for (size_t i = 0; i < dropped->count; i++) {
+		counter_add(&kv->counters.compaction_freed,
+			    dropped->segments[i]->end);
+		segment_drop(dropped->segments[i]);
 	}
-	free(dropped);
-	return error;
+	free(dropped->segments);
 }
 
 /*
@@ -368,6 +383,8 @@ static int checkpoint_begin(struct kv *kv, bool clean, struct checkpoint *c)
 	mutex_lock(&kv->manifest_lock);
 	m->checkpoint_count = kv->manifest.checkpoint_count + 1;
 	m->compaction_time_s = kv->manifest.compaction_time_s;
+	m->replay_segment = kv->manifest.replay_segment;
+	m->replay_offset = kv->manifest.replay_offset;
 	mutex_unlock(&kv->manifest_lock);
 	m->clean = clean;
 	m->checkpoint_time_s = (int64_t)time(NULL);
@@ -386,6 +403,7 @@ static int checkpoint_begin(struct kv *kv, bool clean, struct checkpoint *c)
 static int checkpoint_commit(struct kv *kv, struct checkpoint *c,
 			     struct run *run) REQUIRES(kv->flush_lock)
 {
+	struct dropped dropped = { 0 };
 	struct view *now;
 	int error;
 
@@ -403,11 +421,12 @@ static int checkpoint_commit(struct kv *kv, struct checkpoint *c,
 		mutex_lock(&kv->write_lock);
 		error = publish_flushed(kv, c->view, run);
 		if (!error)
-			error = drop_emptied(kv, &kv->manifest);
+			error = take_emptied(kv, &kv->manifest, &dropped);
 		mutex_unlock(&kv->write_lock);
 	}
 	mutex_unlock(&kv->manifest_lock);
 	view_unref(now);
+	drop_emptied(kv, &dropped);
 	return error;
 }
 

@@ -32,7 +32,7 @@ struct manifest {
 	uint8_t store_uuid[STORE_UUID_BYTES];
 	uint64_t next_file_id;
 	uint64_t checkpoint_lsn;
-	uint64_t replay_segment; /* 0: no log segment yet */
+	uint64_t replay_segment; /* 0: no log segment yet; may be gone */
 	uint64_t replay_offset;
 	uint64_t checkpoint_count;
 	int64_t checkpoint_time_s;

@@ -209,6 +209,20 @@ void segment_unref(struct segment *segment)
 	free(segment);
 }
 
+void segment_drop(struct segment *segment)
+{
+	char name[SEGMENT_NAME_MAX];
+
+	if (segment_map(segment)) {
+		atomic_store(&segment->doomed, true);
+	} else {
+		segment_name(segment->header.id, name);
+		/* A file that stays is found and removed at the next open. */
+		io_unlink(segment->io, segment->dir_fd, name);
+	}
+	segment_unref(segment);
+}
+
 static int segment_allocate(struct segment *segment, uint64_t end)
 {
 	uint64_t step = segment->limit / ALLOCATE_STEP_PART, want;

@@ -104,6 +104,13 @@ struct segment *segment_ref(struct segment *segment);
 void segment_unref(struct segment *segment);
 
 /*
+ * Unlinks the file that no manifest names any more and consumes the caller's
+ * reference. Who has another reads on from the map. Without a map (-ENOMEM) the
+ * name goes with the last reference. Blocks while the disk's space is freed.
+ */
+void segment_drop(struct segment *segment);
+
+/*
  * Appends bytes that the caller has encoded for segment->end, growing the
  * file's allocation by steps. On failure nothing has changed but bytes beyond
  * the end: *ret_spoiled (may be NULL) says whether there may be such. Requires

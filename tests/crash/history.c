@@ -137,16 +137,40 @@ static void compact(struct worker *worker)
 
 	if (error)
 		assert_int_equal(error, -ECANCELED);
-	else
+	/* And at once the next one, which finds nothing new. */
+	if (choice_below(worker->choice, 2)) {
+		assert_int_equal(kv_checkpoint(worker->kv), 0);
+		error = 0;
+	}
+	if (!error)
 		history_promise(worker);
+}
+
+/* A reader from here on, or no longer: what it may read stays, and is no part
+ * of the store that a cut leaves. */
+static void pin_or_unpin(struct worker *worker)
+{
+	if (!worker->pin) {
+		assert_int_equal(kv_pin(worker->kv, &worker->pin), 0);
+		return;
+	}
+	kv_unpin(worker->pin);
+	worker->pin = NULL;
+}
+
+void history_close(struct worker *worker)
+{
+	if (worker->pin)
+		pin_or_unpin(worker);
+	assert_int_equal(kv_close(worker->kv), 0);
+	history_promise(worker);
 }
 
 static void reopen(struct worker *worker)
 {
 	struct kv_options options;
 
-	assert_int_equal(kv_close(worker->kv), 0);
-	history_promise(worker);
+	history_close(worker);
 	history_options(&options, &worker->record->io);
 	assert_int_equal(kv_open(worker->path, &options, &worker->kv), 0);
 }
@@ -165,6 +189,8 @@ void history_step(struct worker *worker)
 		assert_true(compact_round(worker->kv) >= 0);
 	} else if (choice == 8) {
 		reopen(worker);
+	} else if (choice < 13) {
+		pin_or_unpin(worker);
 	}
 }
 

@@ -53,6 +53,7 @@ struct worker {
 	struct choice *choice;
 	struct record_io *record;
 	struct kv *kv;
+	struct kv_pin *pin; /* or NULL */
 	const char *path;
 };
 
@@ -60,8 +61,10 @@ struct worker {
 void history_commit(struct worker *worker);
 /* All that was committed is durable now. */
 void history_promise(struct worker *worker);
-/* A commit, and at times a compaction, checkpoint, or closing and opening. */
+/* A commit, and at times a compaction, checkpoint, pin, or closing and opening. */
 void history_step(struct worker *worker);
+/* Closes the store: all is durable then. */
+void history_close(struct worker *worker);
 
 /* What a cut at this position must have left, and cannot be beyond. */
 uint32_t history_least(const struct history *history, size_t position);

@@ -48,8 +48,7 @@ static void work(struct record_io *r, const char *path, unsigned int commits)
 	assert_int_equal(kv_open(path, &options, &worker.kv), 0);
 	for (unsigned int i = 0; i < commits; i++)
 		history_step(&worker);
-	assert_int_equal(kv_close(worker.kv), 0);
-	history_promise(&worker);
+	history_close(&worker);
 }
 
 static unsigned long state_count;
@@ -93,8 +92,7 @@ static void work_on(struct kv *kv, struct record_io *r,
 	history_go_on(&worker, least, found);
 	for (unsigned int i = choice_below(&choice, MORE_COMMITS); i > 0; i--)
 		history_commit(&worker);
-	assert_int_equal(kv_close(kv), 0);
-	history_promise(&worker);
+	history_close(&worker);
 	cut_and_verify(r, dir, depth + 1);
 	history = *saved;
 	free(saved);

@@ -29,8 +29,7 @@ struct life {
 	struct scratch dir, store;
 	struct record_io record;
 	unsigned int cut_count;
-	struct kv_pin *pin;
-	uint64_t pinned_keys;
+	uint64_t pinned_keys; /* as worker.pin has it, if there is one */
 	struct worker worker;
 };
 
@@ -51,8 +50,8 @@ static void life_open(struct life *life)
 
 static void life_unpin(struct life *life)
 {
-	kv_unpin(life->pin);
-	life->pin = NULL;
+	kv_unpin(life->worker.pin);
+	life->worker.pin = NULL;
 }
 
 static void life_close(struct life *life)
@@ -114,7 +113,7 @@ static uint64_t count_keys(struct life *life)
 	const struct kv_range all = { 0 };
 	uint64_t count = 0;
 
-	assert_int_equal(kv_list(life->worker.kv, life->pin, &all,
+	assert_int_equal(kv_list(life->worker.kv, life->worker.pin, &all,
 				 KV_LIST_VALUES, count_entry, &count),
 			 0);
 	return count;
@@ -123,12 +122,12 @@ static uint64_t count_keys(struct life *life)
 /* A pin sees what was, whatever has happened since. */
 static void life_pin(struct life *life)
 {
-	if (life->pin) {
+	if (life->worker.pin) {
 		assert_int_equal(count_keys(life), life->pinned_keys);
 		life_unpin(life);
 		return;
 	}
-	assert_int_equal(kv_pin(life->worker.kv, &life->pin), 0);
+	assert_int_equal(kv_pin(life->worker.kv, &life->worker.pin), 0);
 	life->pinned_keys = count_keys(life);
 }
 
@@ -175,6 +174,8 @@ static void life_step(struct life *life)
 		/* It may be reopened. */
 		life_unpin(life);
 		history_step(&life->worker);
+		if (life->worker.pin)
+			life->pinned_keys = count_keys(life);
 		break;
 	default:
 		history_commit(&life->worker);

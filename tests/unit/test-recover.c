@@ -475,6 +475,66 @@ static void a_read_only_open_changes_nothing(void **state)
 	assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
 }
 
+static void delete_filled(struct fixture *f, unsigned int count)
+{
+	char key[16];
+
+	for (unsigned int i = 0; i < count; i++) {
+		int size = snprintf(key, sizeof(key), "key%u", i);
+
+		assert_int_equal(
+			kv_delete(f->kv, slice_of(key, (size_t)size), NULL), 0);
+	}
+}
+
+/*
+ * Segments that were emptied by compaction while a pin reads from them: the
+ * image has what was left of the disk then, and a record written since. The
+ * tombstones are in segments that the pin does not know.
+ */
+static void image_of_pinned(struct fixture *f)
+{
+	struct kv_pin *pin;
+	struct buf got = { 0 };
+
+	fill(f, 1000);
+	assert_int_equal(kv_pin(f->kv, &pin), 0);
+	fill(f, 1000);
+	delete_filled(f, 1000);
+	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
+	assert_int_equal(kv_checkpoint(f->kv), 0);
+	set(f, S("a"), S("synced"));
+	sync_now(f);
+	take_image(f);
+	assert_int_equal(kv_get(f->kv, pin, S("key0"), &got), 0);
+	assert_int_equal(got.size, 3000);
+	buf_release(&got);
+	kv_unpin(pin);
+}
+
+static void what_a_pin_reads_from_is_no_part_of_the_log(void **state)
+{
+	struct fixture *f = *state;
+
+	image_of_pinned(f);
+	open_image(f);
+	assert_int_equal(f->stats.recovery, KV_RECOVERY_REPLAYED);
+	assert_int_equal(f->stats.key_count, 1);
+	assert_int_equal(get(f, S("a")), 0);
+}
+
+static void what_a_pin_reads_from_does_not_come_back_by_a_rebuild(void **state)
+{
+	struct fixture *f = *state;
+
+	image_of_pinned(f);
+	assert_int_equal(unlinkat(f->image.fd, "MANIFEST", 0), 0);
+	open_image(f);
+	assert_int_equal(f->stats.recovery, KV_RECOVERY_REBUILT);
+	assert_int_equal(f->stats.key_count, 1);
+	assert_int_equal(get(f, S("a")), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -493,6 +553,8 @@ int main(void)
 		T(a_manifest_of_a_newer_version_is_refused),
 		T(a_clean_store_goes_on_in_the_same_segment),
 		T(a_read_only_open_changes_nothing),
+		T(what_a_pin_reads_from_is_no_part_of_the_log),
+		T(what_a_pin_reads_from_does_not_come_back_by_a_rebuild),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
