@@ -43,6 +43,7 @@
 struct io;
 struct kv;
 struct kv_pin;
+struct kv_hold;
 
 enum kv_durability {
 	KV_DURABILITY_FSYNC,  /* durable at kv_sync and by the commit timer */
@@ -131,6 +132,19 @@ int kv_read(struct kv *kv, const struct kv_pin *pin, struct slice key,
 
 /* 0 when there is such a key, 1 when not. Reads the index only. */
 int kv_exists(struct kv *kv, const struct kv_pin *pin, struct slice key);
+
+/*
+ * Keeps one value readable, whatever becomes of its key; costs a reference to
+ * the segment that it lies in, whose space is given back no sooner. 0, 1 when
+ * there is no such key, -errno. Holds must be gone before kv_close.
+ */
+int kv_hold(struct kv *kv, struct slice key, struct kv_hold **ret_hold);
+struct kv_hold *kv_hold_ref(struct kv_hold *hold);
+/* As kv_read. */
+int kv_hold_read(struct kv_hold *hold, uint64_t offset, void *dst, size_t size,
+		 size_t *ret_read, uint64_t *ret_value_size);
+/* With the last reference it ends. NULL is allowed. */
+void kv_hold_unref(struct kv_hold *hold);
 
 /* A batch of one. *ret_lsn (may be NULL) as kv_commit. */
 int kv_set(struct kv *kv, struct slice key, struct slice value,

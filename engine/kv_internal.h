@@ -117,6 +117,16 @@ struct kv_pin {
 	uint64_t lsn;
 };
 
+struct kv_hold {
+	atomic_uint refs;
+	/* constant */
+	struct kv *kv;
+	struct segment *segment; /* a reference */
+	struct place place;
+	size_t key_size;
+	uint8_t key[];
+};
+
 void kv_log(struct kv *kv, enum kv_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

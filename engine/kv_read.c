@@ -123,6 +123,28 @@ static void count_damage(struct kv *kv, int error)
 		counter_add(&kv->counters.damaged_reads, 1);
 }
 
+/* As kv_read, of a record whose place is known. */
+static int read_place(struct kv *kv, struct segment *segment,
+		      const struct place *place, struct segment_read *read,
+		      size_t *ret_read, uint64_t *ret_value_size)
+{
+	uint64_t offset = read->offset;
+	void *dst = read->dst;
+	size_t size = read->size;
+	int result = segment_read(segment, place, read);
+
+	if (!result && (read->flags & RECORD_ZLIB))
+		result = read_compressed_range(segment, place, read, offset,
+					       dst, size);
+	count_damage(kv, result);
+	if (result)
+		return result;
+	*ret_read = read->read;
+	if (ret_value_size)
+		*ret_value_size = read->raw_size;
+	return 0;
+}
+
 int kv_read(struct kv *kv, const struct kv_pin *pin, struct slice key,
 	    uint64_t offset, void *dst, size_t size, size_t *ret_read,
 	    uint64_t *ret_value_size)
@@ -137,18 +159,65 @@ int kv_read(struct kv *kv, const struct kv_pin *pin, struct slice key,
 
 	if (result)
 		return result;
-	result = segment_read(segment, &place, &read);
-	if (!result && (read.flags & RECORD_ZLIB))
-		result = read_compressed_range(segment, &place, &read, offset,
-					       dst, size);
+	result = read_place(kv, segment, &place, &read, ret_read,
+			    ret_value_size);
 	view_unref(view);
-	count_damage(kv, result);
-	if (result)
+	return result;
+}
+
+int kv_hold(struct kv *kv, struct slice key, struct kv_hold **ret_hold)
+{
+	struct kv_hold *hold = malloc(sizeof(*hold) + key.size);
+	struct segment *segment;
+	struct view *view;
+	struct place place;
+	int result;
+
+	if (!hold)
+		return -ENOMEM;
+	result = find_record(kv, NULL, key, &view, &segment, &place);
+	if (result) {
+		free(hold);
 		return result;
-	*ret_read = read.read;
-	if (ret_value_size)
-		*ret_value_size = read.raw_size;
+	}
+	atomic_init(&hold->refs, 1);
+	hold->kv = kv;
+	hold->segment = segment_ref(segment);
+	hold->place = place;
+	hold->key_size = key.size;
+	if (key.size)
+		memcpy(hold->key, key.data, key.size);
+	view_unref(view);
+	*ret_hold = hold;
 	return 0;
+}
+
+struct kv_hold *kv_hold_ref(struct kv_hold *hold)
+{
+	atomic_fetch_add_explicit(&hold->refs, 1, memory_order_relaxed);
+	return hold;
+}
+
+int kv_hold_read(struct kv_hold *hold, uint64_t offset, void *dst, size_t size,
+		 size_t *ret_read, uint64_t *ret_value_size)
+{
+	struct segment_read read = {
+		.key = slice_of(hold->key, hold->key_size),
+		.offset = offset,
+		.dst = dst,
+		.size = size,
+	};
+
+	return read_place(hold->kv, hold->segment, &hold->place, &read,
+			  ret_read, ret_value_size);
+}
+
+void kv_hold_unref(struct kv_hold *hold)
+{
+	if (!hold || atomic_fetch_sub(&hold->refs, 1) != 1)
+		return;
+	segment_unref(hold->segment);
+	free(hold);
 }
 
 int kv_get(struct kv *kv, const struct kv_pin *pin, struct slice key,

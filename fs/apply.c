@@ -243,7 +243,7 @@ static int dir_once(struct apply *apply, uint64_t ino, struct inode **ret_dir)
 static int old_drop(struct apply *apply, struct step *step)
 {
 	struct inode *inode;
-	bool orphan = false;
+	enum inode_fate fate;
 	int error;
 
 	if (!step->exists)
@@ -255,8 +255,8 @@ static int old_drop(struct apply *apply, struct step *step)
 		return 0;
 	if (error)
 		return error;
-	error = inode_drop_link(apply->txn, inode, &orphan);
-	if (orphan)
+	error = inode_drop_link(apply->txn, inode, false, &fate);
+	if (fate == INODE_ORPHAN)
 		loaded_find(apply, step->dentry.ino)->orphan = true;
 	return error;
 }

@@ -330,6 +330,9 @@ static int blocks_read(struct fs *fs, const struct inode *inode,
 		block_key_encode(&key, inode->ino, piece.block);
 		error = store_read(fs, &key, piece.begin, at, want, &have,
 				   NULL);
+		if (error == 1)
+			error = ghost_read(fs, inode->ino, piece.block,
+					   piece.begin, at, want, &have);
 		if (error < 0)
 			return error;
 		memset(at + have, 0, want - have);

@@ -16,6 +16,7 @@
 #include "engine/lock.h"
 #include "fs/block.h"
 #include "fs/fs.h"
+#include "fs/ghost.h"
 #include "fs/ino_set.h"
 #include "fs/lock_table.h"
 #include "fs/partition.h"
@@ -55,6 +56,7 @@ struct fs {
 	struct mutex rename_lock; /* directories moving between directories */
 	struct lock_table locks;
 	struct ino_set orphans;
+	struct ghost_table ghosts;
 	struct ino_set emptied; /* see partition_schema.c */
 	struct txn_pool txns;
 	struct partition_table partitions;
@@ -107,11 +109,13 @@ int space_check(struct fs *fs, uint64_t bytes);
 
 /* --- inode.c --- */
 
-/* Decodes the inode from `bytes` (INODE_RECORD_MAX), which its data borrows.
+/* Decodes the inode, also of a ghost, from `bytes` (INODE_RECORD_MAX), which its
+ * data borrows.
  * -ESTALE when there is none. */
 int inode_load(struct fs *fs, uint64_t ino, uint8_t *bytes,
 	       struct inode *ret_inode);
-/* The same into the transaction's memory. */
+/* The same into the transaction's memory, by who has its lock and may change it:
+ * a ghost is revived. */
 int inode_load_txn(struct txn *txn, uint64_t ino, struct inode *ret_inode);
 /* Counts it in its partition, too. */
 int inode_store(struct txn *txn, struct inode *inode);
@@ -208,12 +212,21 @@ int acl_accept(const struct fs_cred *cred, struct inode *inode,
 
 /* --- unlink.c --- */
 
+/* What became of an inode that lost a link. */
+enum inode_fate {
+	INODE_STAYS, /* it has others */
+	INODE_ORPHAN,
+	INODE_GHOST, /* see ghost.h */
+};
+
 /*
- * Takes one link away in memory and in the batch (a directory loses all). When
- * that was the last, the inode joins the orphans: *ret_orphan; if the commit
- * fails, the caller takes it out with ino_set_remove.
+ * Takes one link away in memory and in the batch (a directory loses all), which
+ * does not touch the inode any more if it is to become a ghost. If the commit
+ * fails, the caller takes back what became of it with inode_fate_undo().
  */
-int inode_drop_link(struct txn *txn, struct inode *inode, bool *ret_orphan);
+int inode_drop_link(struct txn *txn, struct inode *inode, bool may_be_ghost,
+		    enum inode_fate *ret_fate);
+void inode_fate_undo(struct fs *fs, uint64_t ino, enum inode_fate fate);
 /* Takes an entry of any type out of a directory that was dropped; what it led
  * to, *ret_ino, is an orphan then unless it has other names. */
 int dropped_entry_remove(struct fs *fs, uint64_t dir_ino, struct slice name,

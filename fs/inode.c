@@ -32,13 +32,21 @@ int inode_load(struct fs *fs, uint64_t ino, uint8_t *bytes,
 	       struct inode *ret_inode)
 {
 	struct schema_key key;
-	uint64_t value_size;
-	size_t size;
+	uint64_t value_size, revived;
+	size_t size = 0;
 	int error;
 
 	inode_key_encode(&key, ino);
-	error = store_read(fs, &key, 0, bytes, INODE_RECORD_MAX, &size,
-			   &value_size);
+	do {
+		revived = atomic_load(&fs->ghosts.revived_count);
+		error = store_read(fs, &key, 0, bytes, INODE_RECORD_MAX, &size,
+				   &value_size);
+		if (error == 1) {
+			error = ghost_load(fs, ino, bytes, &size);
+			value_size = size;
+		}
+	} while (error == 1 &&
+		 atomic_load(&fs->ghosts.revived_count) != revived);
 	if (error)
 		return error == 1 ? -ESTALE : error;
 	if (value_size > INODE_RECORD_MAX)
@@ -60,6 +68,11 @@ int inode_load_txn(struct txn *txn, uint64_t ino, struct inode *ret_inode)
 	if (!bytes)
 		return -ENOMEM;
 	error = inode_load(txn->fs, ino, bytes, &inode);
+	if (!error && inode.nlink == 0 && ghost_is(txn->fs, ino)) {
+		error = ghost_revive(txn->fs, ino);
+		if (!error)
+			error = inode_load(txn->fs, ino, bytes, &inode);
+	}
 	if (error)
 		return error;
 	used = inode.data.size ?

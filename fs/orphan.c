@@ -3,8 +3,9 @@
 /*
  * Orphans: inodes without links that somebody may still have open, and nameless
  * files. Invariants:
- *	1. An inode with nlink 0 has an ORPHAN key, from the batch that took its
- *	   last link to the batch that deletes its record.
+ *	1. A stored inode with nlink 0 has an ORPHAN key, from the batch that
+ *	   took its last link, or revived it as a ghost (ghost.h), to the batch
+ *	   that deletes its record.
  *	2. The set in memory holds those of this mount; all others on the stored
  *	   list are left from a crash and deleted at open.
  *	3. An orphan's keys go in batches of DELETE_BATCH_MAX, its record and
@@ -199,6 +200,7 @@ void fs_forget_all(struct fs *fs, const uint64_t *inos, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		(void)fs_settle(fs, inos[i]);
+		(void)ghost_drop(fs, inos[i]);
 		if (ino_set_has(&fs->orphans, inos[i]))
 			some[have++] = inos[i];
 		if (have == FORGET_BATCH || i + 1 == count) {
@@ -215,7 +217,7 @@ void fs_forget(struct fs *fs, uint64_t ino)
 
 bool fs_is_orphan(struct fs *fs, uint64_t ino)
 {
-	return ino_set_has(&fs->orphans, ino);
+	return ino_set_has(&fs->orphans, ino) || ghost_is(fs, ino);
 }
 
 /* Inode numbers from one of the stored lists. */

@@ -46,7 +46,7 @@ struct rename {
 	bool same_dir;
 	bool dirs_move; /* between directories: rename_lock is held */
 	struct lock_set set;
-	uint64_t orphan; /* what was replaced and lost its last link, or 0 */
+	enum inode_fate fate; /* of what was replaced */
 };
 
 static bool side_is_dir(const struct rename_side *side)
@@ -334,17 +334,12 @@ static int whiteout_put(struct txn *txn, struct rename *rename)
 static int target_drop(struct txn *txn, struct rename *rename)
 {
 	struct rename_side *to = &rename->to;
-	bool orphan = false;
-	int error;
 
 	if (!to->exists)
 		return 0;
 	if (inode_is_dir(&to->inode) && to->dir->nlink > 2)
 		to->dir->nlink--;
-	error = inode_drop_link(txn, &to->inode, &orphan);
-	if (orphan)
-		rename->orphan = to->inode.ino;
-	return error;
+	return inode_drop_link(txn, &to->inode, true, &rename->fate);
 }
 
 static int cookie_choose(struct rename *rename, uint64_t *ret_cookie)
@@ -426,8 +421,8 @@ static int rename_run(struct fs *fs, struct rename *rename)
 	error = rename_prepare(txn, rename);
 	if (!error)
 		error = txn_commit(txn, 0);
-	if (error && rename->orphan)
-		ino_set_remove(&fs->orphans, rename->orphan);
+	if (error)
+		inode_fate_undo(fs, rename->to.dentry.ino, rename->fate);
 	rename_unlock(fs, rename);
 	txn_end(txn);
 	return error == 1 ? 0 : error;

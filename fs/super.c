@@ -210,6 +210,7 @@ static int fs_new(const struct fs_options *options, struct fs **ret_fs)
 	mutex_init(&fs->ino_lock);
 	ino_set_init(&fs->orphans);
 	ino_set_init(&fs->emptied);
+	ghost_table_init(&fs->ghosts);
 	txn_pool_init(&fs->txns);
 	partition_table_init(&fs->partitions);
 	*ret_fs = fs;
@@ -220,6 +221,7 @@ static void fs_free(struct fs *fs)
 {
 	partition_table_release(&fs->partitions);
 	txn_pool_release(&fs->txns);
+	ghost_table_release(&fs->ghosts);
 	ino_set_release(&fs->emptied);
 	ino_set_release(&fs->orphans);
 	mutex_release(&fs->ino_lock);
@@ -280,6 +282,7 @@ int fs_close(struct fs *fs)
 		if (error == -EROFS)
 			error = 0;
 	}
+	ghosts_drop_all(&fs->ghosts);
 	close_error = store_error(kv_close(fs->kv));
 	fs_free(fs);
 	return close_error ? close_error : error;

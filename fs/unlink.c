@@ -3,7 +3,8 @@
 /*
  * Taking names away: unlink and rmdir. Invariants:
  *	1. The entry, the directory and the inode change in one batch, with the
- *	   inode's place on the list of orphans when that was its last link.
+ *	   inode's place on the list of orphans when that was its last link; or
+ *	   the inode goes in that batch (ghost.h).
  *	2. Which inode a name leads to is known only from the directory, and
  *	   the directory can be read safely only under its lock; yet both locks
  *	   must be taken at once. So the name is looked up without and both are
@@ -16,31 +17,56 @@
 
 #include "fs/fs_internal.h"
 
-int inode_drop_link(struct txn *txn, struct inode *inode, bool *ret_orphan)
+static int orphan_add(struct txn *txn, const struct inode *inode)
 {
 	struct schema_key key;
-	int error;
+	int error = ino_set_add(&txn->fs->orphans, inode->ino);
+
+	if (error)
+		return error;
+	orphan_key_encode(&key, inode->ino);
+	error = txn_set(txn, &key, slice_of(NULL, 0));
+	if (error)
+		ino_set_remove(&txn->fs->orphans, inode->ino);
+	return error;
+}
+
+int inode_drop_link(struct txn *txn, struct inode *inode, bool may_be_ghost,
+		    enum inode_fate *ret_fate)
+{
+	int result;
 
 	inode->ctime = txn->now;
-	*ret_orphan = false;
+	*ret_fate = INODE_STAYS;
 	if (inode_is_dir(inode))
 		inode->nlink = 0;
 	else if (inode->nlink)
 		inode->nlink--;
-	if (inode->nlink == 0) {
-		error = ino_set_add(&txn->fs->orphans, inode->ino);
-		if (error)
-			return error;
-		*ret_orphan = true;
-		orphan_key_encode(&key, inode->ino);
-		error = txn_set(txn, &key, slice_of(NULL, 0));
-		if (error)
-			return error;
+	if (inode->nlink == 0 && may_be_ghost) {
+		result = ghost_make(txn, inode);
+		if (result == 0)
+			*ret_fate = INODE_GHOST;
+		if (result <= 0)
+			return result;
 	}
-	error = inode_store(txn, inode);
-	if (!error && inode_is_dir(inode))
-		error = partition_remove(txn, inode);
-	return error;
+	if (inode->nlink == 0) {
+		result = orphan_add(txn, inode);
+		if (result)
+			return result;
+		*ret_fate = INODE_ORPHAN;
+	}
+	result = inode_store(txn, inode);
+	if (!result && inode_is_dir(inode))
+		result = partition_remove(txn, inode);
+	return result;
+}
+
+void inode_fate_undo(struct fs *fs, uint64_t ino, enum inode_fate fate)
+{
+	if (fate == INODE_ORPHAN)
+		ino_set_remove(&fs->orphans, ino);
+	if (fate == INODE_GHOST)
+		ghost_drop(fs, ino);
 }
 
 /* A removal under way. */
@@ -51,7 +77,7 @@ struct removal {
 	bool is_drop;    /* of a partition, with all that is in it */
 	bool is_dropped; /* the directory is: its entries go, of any type */
 	struct dentry dentry;
-	bool orphan;
+	enum inode_fate fate;
 };
 
 static int type_check(const struct removal *removal)
@@ -85,7 +111,8 @@ static int target_drop(struct txn *txn, struct removal *removal)
 		if (error)
 			return error;
 	}
-	return inode_drop_link(txn, &inode, &removal->orphan);
+	return inode_drop_link(txn, &inode, !removal->is_dropped,
+			       &removal->fate);
 }
 
 static int removal_prepare(struct txn *txn, struct removal *removal)
@@ -186,8 +213,8 @@ static int removal_run(struct fs *fs, struct removal *removal,
 	error = removal_prepare(txn, removal);
 	if (!error)
 		error = txn_commit(txn, KV_COMMIT_RESERVED);
-	if (error && removal->orphan)
-		ino_set_remove(&fs->orphans, removal->dentry.ino);
+	if (error)
+		inode_fate_undo(fs, removal->dentry.ino, removal->fate);
 	lock_table_unlock(&fs->locks, &set);
 	if (!error && ret_ino)
 		*ret_ino = removal->dentry.ino;

@@ -169,6 +169,15 @@ static void forget_some(struct tree_work *w, uint64_t ino)
 		fs_forget(w->fs, w->orphans[--w->orphan_count]);
 }
 
+/* A file, or one that is unlinked and open. */
+static uint64_t some_open_file(struct tree_work *w)
+{
+	if (w->orphan_count && !choice_below(w->choice, 4))
+		return w->orphans[choice_below(w->choice,
+					       (unsigned int)w->orphan_count)];
+	return some_file(w);
+}
+
 static int do_create(struct tree_work *w)
 {
 	struct place place;
@@ -181,7 +190,7 @@ static int do_create(struct tree_work *w)
 static int do_write(struct tree_work *w)
 {
 	static uint8_t bytes[FILE_MAX];
-	uint64_t ino = some_file(w), offset;
+	uint64_t ino = some_open_file(w), offset;
 	struct fs_attr attr;
 	size_t size;
 
@@ -204,7 +213,7 @@ static int do_truncate(struct tree_work *w)
 {
 	struct fs_attr attr = { .size_bytes =
 					choice_below(w->choice, FILE_MAX) };
-	uint64_t ino = some_file(w);
+	uint64_t ino = some_open_file(w);
 
 	if (!ino)
 		return -ENOENT;

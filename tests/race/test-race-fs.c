@@ -16,6 +16,7 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "engine/thread.h"
@@ -96,14 +97,33 @@ static int do_directory(struct worker *worker)
 	return error;
 }
 
+/* As who has it open still. Another may have its last name, and forget it. */
+static int use_unlinked(struct worker *worker, uint64_t ino)
+{
+	struct fs *fs = worker->w->f->fs;
+	uint8_t bytes[16];
+	struct fs_attr attr;
+	size_t got;
+	int error = fs_getattr(fs, ino, &attr);
+
+	if (!error && S_ISREG(attr.mode))
+		error = fs_read(fs, ino, 0, bytes, sizeof(bytes), &got);
+	if (!error && S_ISREG(attr.mode) && below(worker, 2))
+		error = fs_write(fs, ino, 0, "x", 1, 0);
+	return error;
+}
+
 static int do_unlink(struct worker *worker)
 {
 	uint64_t ino;
 	int error = fs_unlink(worker->w->f->fs, some_dir(worker),
 			      some_name(worker), &ino);
 
-	if (!error)
-		fs_forget(worker->w->f->fs, ino);
+	if (error)
+		return error;
+	if (below(worker, 2))
+		error = use_unlinked(worker, ino);
+	fs_forget(worker->w->f->fs, ino);
 	return error;
 }
 
@@ -378,10 +398,88 @@ static void names_are_fought_over(void **state)
 	assert_sound(f);
 }
 
+/* --- one who looks at a file while it is unlinked and changed --- */
+
+#define UNLINKS 300u
+
+struct looker {
+	struct world *w;
+	atomic_ullong ino;   /* 0: the end */
+	atomic_ullong looks; /* at that one */
+};
+
+static void *look(void *ctx)
+{
+	struct looker *looker = ctx;
+	struct fs *fs = looker->w->f->fs;
+	struct fs_attr attr;
+	char bytes[8];
+	uint64_t ino;
+	size_t got;
+	int error;
+
+	while ((ino = atomic_load(&looker->ino))) {
+		error = fs_getattr(fs, ino, &attr);
+		if (!error)
+			error = fs_read(fs, ino, 5000, bytes, 3, &got);
+		if (!error && (got != 3 || memcmp(bytes, "end", 3) != 0))
+			error = -EIO;
+		/* The last one may have been forgotten meanwhile. */
+		if (atomic_load(&looker->ino) != ino)
+			continue;
+		expect(looker->w, error == 0, "a look", error);
+		atomic_fetch_add(&looker->looks, 1);
+	}
+	return NULL;
+}
+
+static void wait_for_looks(struct looker *looker)
+{
+	uint64_t wanted = atomic_load(&looker->looks) + 3;
+
+	while (atomic_load(&looker->looks) < wanted)
+		sched_yield();
+}
+
+static void an_open_file_is_there_all_the_time(void **state)
+{
+	static const char zeros[5000];
+	struct fs_fixture *f = *state;
+	struct world w = { .f = f };
+	struct looker looker = { .w = &w };
+	pthread_t thread;
+	uint64_t ino = 0, before;
+
+	for (unsigned int i = 0; i < UNLINKS; i++) {
+		before = ino;
+		ino = make_file(f, "f");
+		assert_int_equal(
+			fs_write(f->fs, ino, 0, zeros, sizeof(zeros), 0), 0);
+		put(f, ino, 5000, "end");
+		atomic_store(&looker.ino, ino);
+		if (i == 0)
+			assert_int_equal(
+				thread_start(&thread, 0, look, &looker), 0);
+		wait_for_looks(&looker);
+		fs_forget(f->fs, before);
+		assert_int_equal(fs_unlink(f->fs, 1, name_of("f"), NULL), 0);
+		if (i % 2)
+			wait_for_looks(&looker);
+		put(f, ino, 0, "x");
+		wait_for_looks(&looker);
+	}
+	atomic_store(&looker.ino, 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	fs_forget(f->fs, ino);
+	assert_int_equal(atomic_load(&w.problems), 0);
+	assert_sound(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FS_TEST(names_are_fought_over),
+		FS_TEST(an_open_file_is_there_all_the_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,6 +192,14 @@ static inline void assert_contents(struct fs_fixture *f, uint64_t ino,
 	free(bytes);
 }
 
+/* Gives it a key more than a ghost has: unlinked, it is an orphan. */
+static inline void set_mark(struct fs_fixture *f, uint64_t ino)
+{
+	assert_int_equal(fs_setxattr(f->fs, NULL, ino, name_of("user.mark"),
+				     name_of("v"), 0, false),
+			 0);
+}
+
 static inline int set_size(struct fs_fixture *f, uint64_t ino, uint64_t size)
 {
 	struct fs_attr attr = { .size_bytes = size };

@@ -314,6 +314,7 @@ static void an_orphan_that_is_not_listed_is_found(void **state)
 	uint64_t ino = make_file(f, "x");
 	struct schema_key key;
 
+	set_mark(f, ino);
 	assert_int_equal(fs_unlink(f->fs, 1, name_of("x"), NULL), 0);
 	assert_sound(f);
 	orphan_key_encode(&key, ino);

@@ -266,6 +266,59 @@ static void a_pin_sees_the_past(void **state)
 	kv_unpin(pin);
 }
 
+static void assert_held(struct kv_hold *hold, struct slice value)
+{
+	uint8_t bytes[100];
+	uint64_t size;
+	size_t got;
+
+	assert_int_equal(
+		kv_hold_read(hold, 1, bytes, sizeof(bytes), &got, &size), 0);
+	assert_int_equal(size, value.size);
+	assert_int_equal(got, value.size - 1);
+	assert_memory_equal(bytes, (const uint8_t *)value.data + 1, got);
+}
+
+static void a_hold_outlives_its_key(void **state)
+{
+	static uint8_t zeros[4000];
+	struct fixture *f = *state;
+	struct kv_hold *holds[3], *more;
+	char name[SEGMENT_NAME_MAX];
+
+	assert_int_equal(kv_set(f->kv, S("a"), S("replaced"), NULL), 0);
+	assert_int_equal(kv_set(f->kv, S("b"), S("deleted"), NULL), 0);
+	assert_int_equal(kv_set(f->kv, S("c"), S("moved"), NULL), 0);
+	assert_int_equal(kv_hold(f->kv, S("a"), &holds[0]), 0);
+	assert_int_equal(kv_hold(f->kv, S("b"), &holds[1]), 0);
+	assert_int_equal(kv_hold(f->kv, S("c"), &holds[2]), 0);
+	assert_int_equal(kv_hold(f->kv, S("d"), &more), 1);
+	segment_name(holds[0]->segment->header.id, name);
+	assert_int_equal(kv_set(f->kv, S("a"), S("new"), NULL), 0);
+	assert_int_equal(kv_delete(f->kv, S("b"), NULL), 0);
+	assert_int_equal(kv_hold(f->kv, S("b"), &more), 1);
+	for (unsigned int i = 0; i < 1000; i++)
+		assert_int_equal(kv_set(f->kv, S("other"),
+					slice_of(zeros, sizeof(zeros)), NULL),
+				 0);
+	assert_int_equal(kv_compact(f->kv, NULL, NULL), 0);
+	assert_int_equal(faccessat(f->kv->dir_fd, name, F_OK, 0), -1);
+	more = kv_hold_ref(holds[0]);
+	kv_hold_unref(holds[0]);
+	assert_held(more, S("replaced"));
+	assert_held(holds[1], S("deleted"));
+	assert_held(holds[2], S("moved"));
+	/* What they lie in goes with the last of them. */
+	kv_hold_unref(more);
+	kv_hold_unref(holds[1]);
+	assert_int_equal(atomic_load(&holds[2]->segment->refs), 1);
+	kv_hold_unref(holds[2]);
+	kv_hold_unref(NULL);
+	assert_value(f, NULL, S("a"), S("new"));
+	assert_value(f, NULL, S("c"), S("moved"));
+	assert_absent(f, S("b"));
+}
+
 /* Each pin freezes what was written since the one before. */
 static void any_number_of_pins_leaves_room_for_checkpoints(void **state)
 {
@@ -718,6 +771,7 @@ int main(void)
 		T(a_value_larger_than_a_segment_is_kept),
 		T(a_listing_is_ordered_and_bounded),
 		T(a_pin_sees_the_past),
+		T(a_hold_outlives_its_key),
 		T(any_number_of_pins_leaves_room_for_checkpoints),
 		T(closing_after_pins_writes_a_checkpoint),
 		T(compaction_gives_space_back),
