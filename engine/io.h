@@ -31,7 +31,7 @@ struct io;
 
 /*
  * Each returns what the system call would, with -errno instead of -1. All are
- * required but touch. open gets O_CLOEXEC | O_NOFOLLOW among the flags. close
+ * required but touch, map_window and store. open gets O_CLOEXEC | O_NOFOLLOW among the flags. close
  * releases the descriptor whatever it returns. What map returns must be a
  * mapping of the file (io_map_drop would empty private memory).
  */
@@ -65,6 +65,14 @@ struct io_ops {
 	 * the read happen, an error is io_guarded's result. NULL: always 0.
 	 */
 	int (*touch)(struct io *io, const void *address, size_t size);
+	/* [offset, offset + size), to be written to; offset is a page's. NULL:
+	 * there are no windows. */
+	int (*map_window)(struct io *io, int fd, uint64_t offset, size_t size,
+			  void **ret_address);
+	/* Called before bytes are stored in a window: a place to note them, or
+	 * to fail. NULL: always 0. */
+	int (*store)(struct io *io, int fd, const struct iovec *iov, int count,
+		     uint64_t offset);
 };
 
 /* To be embedded as first member by implementations that have state. */
@@ -72,7 +80,7 @@ struct io {
 	const struct io_ops *ops;
 };
 
-/* The real system. Stateless, shared, never freed. Its touch is NULL. */
+/* The real system. Stateless, shared, never freed. Its touch and store are NULL. */
 struct io *io_system(void);
 
 /*
@@ -186,3 +194,31 @@ void io_map_populate(const struct io_map *map, uint64_t offset, size_t size);
 typedef int io_guarded_fn(void *ctx);
 int io_guarded(const struct io_map *map, uint64_t offset, size_t size,
 	       io_guarded_fn *fn, void *ctx);
+
+/*
+ * A writable mapping of a piece of a file, for appends of which each is less
+ * work than a system call. What is stored is the file's, as if it had been
+ * written: the death of the process does not take it, io_sync_data covers it,
+ * maps and reads see it. The piece should be allocated. Not for threads at once.
+ * The descriptor must stay open as long.
+ */
+struct io_window {
+	struct io *io;
+	int fd;
+	uint8_t *address;
+	uint64_t offset;
+	size_t size; /* 0: closed */
+};
+
+/* Of at least [offset, offset + size): it begins where a page does. -EOPNOTSUPP,
+ * -ENODEV or -EINVAL where a file cannot be written so, -ENOMEM. */
+int io_window_open(struct io *io, int fd, uint64_t offset, size_t size,
+		   struct io_window *ret_window);
+bool io_window_covers(const struct io_window *window, uint64_t offset,
+		      uint64_t size);
+/* Within what it covers. -EIO when a page cannot be had: then some of it may
+ * have been stored, and io_write_vector knows what is wrong. */
+int io_window_store(const struct io_window *window, const struct iovec *iov,
+		    size_t count, uint64_t offset);
+/* Closing twice, or what was never opened, is allowed. */
+void io_window_close(struct io_window *window);

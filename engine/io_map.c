@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Read-only file mappings and the guard that turns SIGBUS into -EIO.
+ * Mappings of files, to read from and to append through, and the guard that
+ * turns SIGBUS into -EIO.
  *
  * A thread inside io_guarded() has a chain of struct guard on its stack, the
  * innermost first, each with the range of its map and a place to jump to:
  *
  *	guard_top -> { map B } -> { map A } -> NULL
  *
- * The signal of a failed page is delivered to the thread that read it. The
+ * The signal of a failed page is delivered to the thread that touched it. The
  * handler looks for the innermost guard whose map has the faulting address,
  * makes the guard outside it the top and jumps; the frames between are
  * abandoned, as io.h's rule for guarded functions allows. A fault at any other
@@ -28,6 +29,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -111,14 +113,18 @@ static void install_handler(void)
 		handler_error = -errno;
 }
 
+static int ensure_handler(void)
+{
+	int error = -pthread_once(&handler_once, install_handler);
+
+	return error ? error : handler_error;
+}
+
 int io_map(struct io *io, int fd, size_t size, struct io_map *ret_map)
 {
 	void *address = NULL;
-	int error;
+	int error = ensure_handler();
 
-	error = -pthread_once(&handler_once, install_handler);
-	if (!error)
-		error = handler_error;
 	if (error)
 		return error;
 
@@ -198,18 +204,15 @@ static int touch(const struct io_map *map, uint64_t offset, size_t size)
 	return error;
 }
 
-int io_guarded(const struct io_map *map, uint64_t offset, size_t size,
-	       io_guarded_fn *fn, void *ctx)
+/* fn(ctx), which touches [address, address + size). */
+static int guarded(const void *address, size_t size, io_guarded_fn *fn,
+		   void *ctx)
 {
 	struct guard guard;
 	int result;
 
-	result = touch(map, offset, size);
-	if (result)
-		return result;
-
-	guard.begin = (uintptr_t)map->address;
-	guard.end = guard.begin + map->size;
+	guard.begin = (uintptr_t)address;
+	guard.end = guard.begin + size;
 	guard.outer = guard_top;
 	/* Reached again by the handler, which has set guard_top by then. */
 	if (sigsetjmp(guard.jump, 0))
@@ -221,4 +224,81 @@ int io_guarded(const struct io_map *map, uint64_t offset, size_t size,
 	atomic_signal_fence(memory_order_seq_cst);
 	guard_top = guard.outer;
 	return result;
+}
+
+int io_guarded(const struct io_map *map, uint64_t offset, size_t size,
+	       io_guarded_fn *fn, void *ctx)
+{
+	int error = touch(map, offset, size);
+
+	return error ? error : guarded(map->address, map->size, fn, ctx);
+}
+
+int io_window_open(struct io *io, int fd, uint64_t offset, size_t size,
+		   struct io_window *ret_window)
+{
+	size_t skew = (size_t)(offset % (uint64_t)sysconf(_SC_PAGESIZE));
+	void *address = NULL;
+	int error = ensure_handler();
+
+	if (error)
+		return error;
+	if (!io->ops->map_window)
+		return -EOPNOTSUPP;
+	error = io->ops->map_window(io, fd, offset - skew, size + skew,
+				    &address);
+	if (error)
+		return error;
+	*ret_window = (struct io_window){ io, fd, address, offset - skew,
+					  size + skew };
+	return 0;
+}
+
+bool io_window_covers(const struct io_window *window, uint64_t offset,
+		      uint64_t size)
+{
+	return offset >= window->offset &&
+	       offset + size <= window->offset + window->size;
+}
+
+struct store_job {
+	uint8_t *dst;
+	const struct iovec *iov;
+	size_t count;
+};
+
+/* Under the guard. */
+static int store_pieces(void *ctx)
+{
+	const struct store_job *job = ctx;
+	uint8_t *dst = job->dst;
+
+	for (size_t i = 0; i < job->count; i++) {
+		memcpy(dst, job->iov[i].iov_base, job->iov[i].iov_len);
+		dst += job->iov[i].iov_len;
+	}
+	return 0;
+}
+
+int io_window_store(const struct io_window *window, const struct iovec *iov,
+		    size_t count, uint64_t offset)
+{
+	struct io *io = window->io;
+	struct store_job job = { window->address + (offset - window->offset),
+				 iov, count };
+	int error = 0;
+
+	if (io->ops->store)
+		error = io->ops->store(io, window->fd, iov, (int)count, offset);
+	return error ? error :
+		       guarded(window->address, window->size, store_pieces,
+			       &job);
+}
+
+void io_window_close(struct io_window *window)
+{
+	if (window->size > 0)
+		window->io->ops->unmap(window->io, window->address,
+				       window->size);
+	*window = (struct io_window){ 0 };
 }

@@ -185,6 +185,19 @@ static int system_map(struct io *io, int fd, size_t size, void **ret_address)
 	return 0;
 }
 
+static int system_map_window(struct io *io, int fd, uint64_t offset,
+			     size_t size, void **ret_address)
+{
+	void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			     (off_t)offset);
+
+	(void)io;
+	if (address == MAP_FAILED)
+		return -errno;
+	*ret_address = address;
+	return 0;
+}
+
 static int system_unmap(struct io *io, void *address, size_t size)
 {
 	(void)io;
@@ -210,6 +223,7 @@ static const struct io_ops system_ops = {
 	.statvfs = system_statvfs,
 	.map = system_map,
 	.unmap = system_unmap,
+	.map_window = system_map_window,
 };
 
 struct io *io_system(void)

@@ -7,7 +7,9 @@
  *    changes. So readers need no lock once they hold a reference.
  * 2. Space is allocated a step ahead of the end, so that a sync need not write
  *    the file's size, and a full disk shows when the step is taken.
- * 3. The map reaches `limit`, beyond the file's end while it grows; only bytes
+ * 3. Small appends are copied to a window, a writable map that moves along ahead
+ *    of the end; whatever it cannot do is done by a write.
+ * 4. The map reaches `limit`, beyond the file's end while it grows; only bytes
  *    below `end` are read.
  *
  * Locks: map_lock, a leaf, guards the making of the map.
@@ -29,6 +31,10 @@
 /* Appends up to this size go to pages that were made ready, so many at once. */
 #define READY_APPEND_MAX (8u << 10)
 #define READY_BYTES (64u << 10)
+/* And up to this size, less is done by a copy than by a system call. */
+#define WINDOW_APPEND_MAX (2u << 10)
+/* What lies open to a stray pointer of this process. */
+#define WINDOW_BYTES (128u << 10)
 /* From this size on a read asks the system to read ahead. */
 #define PREFETCH_BYTES (32u << 10)
 
@@ -198,6 +204,7 @@ void segment_unref(struct segment *segment)
 		return;
 	if (atomic_load(&segment->mapped))
 		io_unmap(&segment->map);
+	io_window_close(&segment->window);
 	if (segment->fd >= 0)
 		io_close(segment->io, segment->fd);
 	if (atomic_load(&segment->doomed)) {
@@ -284,6 +291,44 @@ static void segment_make_ready(struct segment *segment, uint64_t size_bytes)
 	io_map_populate(&segment->map, from, segment->ready - from);
 }
 
+/* Whether the append can go through the window, which moves on when need be.
+ * Beyond what is allocated no page is to be had. */
+static bool segment_move_window(struct segment *segment, uint64_t size_bytes)
+{
+	uint64_t end = segment->end + size_bytes;
+	uint64_t reach = segment->end + WINDOW_BYTES;
+
+	if (size_bytes > WINDOW_APPEND_MAX || segment->windowless)
+		return false;
+	if (io_window_covers(&segment->window, segment->end, size_bytes))
+		return true;
+	if (reach > segment->allocated)
+		reach = segment->allocated;
+	if (reach < end)
+		return false;
+	io_window_close(&segment->window);
+	if (!io_window_open(segment->io, segment->fd, segment->end,
+			    (size_t)(reach - segment->end), &segment->window))
+		return true;
+	segment->windowless = true;
+	return false;
+}
+
+/* Where the window fails, writing tells why, or goes on without. */
+static int segment_put(struct segment *segment, struct iovec *iov, size_t count,
+		       uint64_t size_bytes)
+{
+	if (segment_move_window(segment, size_bytes)) {
+		if (!io_window_store(&segment->window, iov, count,
+				     segment->end))
+			return 0;
+		io_window_close(&segment->window);
+		segment->windowless = true;
+	}
+	return io_write_vector(segment->io, segment->fd, iov, count,
+			       segment->end);
+}
+
 int segment_append(struct segment *segment, struct iovec *iov, size_t count,
 		   uint64_t size_bytes, bool *ret_spoiled)
 {
@@ -292,8 +337,7 @@ int segment_append(struct segment *segment, struct iovec *iov, size_t count,
 	if (error)
 		return error;
 	segment_make_ready(segment, size_bytes);
-	error = io_write_vector(segment->io, segment->fd, iov, count,
-				segment->end);
+	error = segment_put(segment, iov, count, size_bytes);
 	if (!error)
 		segment_advance(segment, size_bytes);
 	else if (ret_spoiled)
@@ -303,8 +347,10 @@ int segment_append(struct segment *segment, struct iovec *iov, size_t count,
 
 int segment_unspoil(struct segment *segment)
 {
-	int error = io_truncate(segment->io, segment->fd, segment->end);
+	int error;
 
+	io_window_close(&segment->window);
+	error = io_truncate(segment->io, segment->fd, segment->end);
 	if (error)
 		return error;
 	segment->allocated = segment->end;
@@ -329,6 +375,7 @@ int segment_seal(struct segment *segment, uint64_t last_lsn)
 
 	iov.iov_len = record_encode_head(&record, &site, bytes);
 	error = segment_append(segment, &iov, 1, iov.iov_len, NULL);
+	io_window_close(&segment->window);
 	if (error)
 		return error;
 	segment->sealed = true;

@@ -470,6 +470,38 @@ static int record_touch(struct io *io, const void *address, size_t size)
 	return r->below->ops->touch(r->below, address, size);
 }
 
+static int record_map_window(struct io *io, int fd, uint64_t offset,
+			     size_t size, void **ret_address)
+{
+	struct record_io *r = recorder_of(io);
+
+	if (!r->below->ops->map_window)
+		return -EOPNOTSUPP;
+	return r->below->ops->map_window(r->below, fd, offset, size,
+					 ret_address);
+}
+
+/* To a disk it is a write: which pages of it get there, and when, is as open. */
+static int record_store(struct io *io, int fd, const struct iovec *iov,
+			int count, uint64_t offset)
+{
+	struct record_io *r = recorder_of(io);
+	size_t size = 0;
+	uint32_t file;
+	int error = 0;
+
+	for (int i = 0; i < count; i++)
+		size += iov[i].iov_len;
+	mutex_lock(&r->lock);
+	if (r->below->ops->store)
+		error = r->below->ops->store(r->below, fd, iov, count, offset);
+	file = file_of_locked(r, fd);
+	if (!error && file != FD_OTHER)
+		add_write_locked(r, file, iov, size, offset);
+	mutex_unlock(&r->lock);
+	return error;
+}
+
 static const struct io_ops record_ops = {
 	.open_dir = record_open_dir,
 	.make_dir = record_make_dir,
@@ -490,6 +522,8 @@ static const struct io_ops record_ops = {
 	.map = record_map,
 	.unmap = record_unmap,
 	.touch = record_touch,
+	.map_window = record_map_window,
+	.store = record_store,
 };
 
 /* The file's data as writes, its holes left out, and its size. */

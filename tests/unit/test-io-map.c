@@ -465,6 +465,60 @@ static void a_touch_that_fails_is_what_the_guard_returns(void **state)
 	fault_io_release(&io);
 }
 
+static int store(struct io_window *window, const char *text, uint64_t offset)
+{
+	struct iovec iov[2] = { { (char *)(uintptr_t)text, 1 },
+				{ (char *)(uintptr_t)text + 1,
+				  strlen(text) - 1 } };
+
+	return io_window_store(window, iov, 2, offset);
+}
+
+static void what_a_window_stores_is_in_the_file(void **state)
+{
+	struct fixture *f = *state;
+	struct io_window window = { 0 };
+	char bytes[10];
+	int fd = -1;
+	struct io_map map = map_pages(f, "file", 3, &fd);
+
+	assert_false(io_window_covers(&window, 0, 1));
+	assert_int_equal(io_window_open(f->io, fd, 5000, 4000, &window), 0);
+	assert_true(io_window_covers(&window, 5000, 4000));
+	assert_false(io_window_covers(&window, 5000, 4001));
+	assert_false(io_window_covers(&window, 4095, 1));
+	assert_int_equal(store(&window, "stored", 8995 - 6), 0);
+	io_window_close(&window);
+	assert_int_equal(window.size, 0);
+	io_window_close(&window);
+	assert_int_equal(io_read(f->io, fd, bytes, 8, 8988), 0);
+	assert_memory_equal(bytes, "\3stored\3", 8);
+	assert_memory_equal(map.address + 8989, "stored", 6);
+	io_unmap(&map);
+	io_close(f->io, fd);
+}
+
+static void a_window_over_a_lost_page_is_eio(void **state)
+{
+	struct fixture *f = *state;
+	struct io_window window;
+	int fd = -1;
+	struct io_map map = map_pages(f, "file", 2, &fd);
+
+	assert_int_equal(io_window_open(f->io, fd, 0, 8192, &window), 0);
+	assert_int_equal(io_truncate(f->io, fd, 4096), 0);
+	assert_int_equal(store(&window, "there", 100), 0);
+	assert_int_equal(store(&window, "gone", 5000), -EIO);
+	assert_int_equal(store(&window, "there", 100), 0);
+	io_window_close(&window);
+	/* A descriptor that is not open for writing. */
+	io_close(f->io, fd);
+	assert_int_equal(io_open(f->io, f->dir.fd, "file", O_RDONLY, &fd), 0);
+	assert_int_equal(io_window_open(f->io, fd, 0, 4096, &window), -EACCES);
+	io_unmap(&map);
+	io_close(f->io, fd);
+}
+
 #define CASE(rule) cmocka_unit_test_setup_teardown(rule, set_up, tear_down)
 
 /* Installs the handler over the default one, whatever a sanitizer had there. */
@@ -490,6 +544,8 @@ int main(void)
 		CASE(a_range_outside_the_map_is_einval),
 		CASE(dropped_pages_are_not_resident_and_come_back),
 		CASE(a_touch_that_fails_is_what_the_guard_returns),
+		CASE(what_a_window_stores_is_in_the_file),
+		CASE(a_window_over_a_lost_page_is_eio),
 	};
 
 	install_guard();
