@@ -21,6 +21,10 @@
 #define COMPACT_POLL_MS 2000u
 /* How long it rests after one that failed. */
 #define RETRY_MS 20000u
+/* And after one that succeeded: so many times as long as that took, so that the
+ * next finds more to give back for one checkpoint; but no longer than this. */
+#define REST_TIMES 9u
+#define REST_MAX_MS 1000u
 /* How often memory is looked at. */
 #define TRIM_POLL_MS 1000u
 
@@ -177,18 +181,33 @@ static bool compactor_wait(struct kv *kv)
 	return go_on;
 }
 
+/* Where space is short there is no rest. */
+static bool compactor_rest(struct kv *kv, uint64_t round_ms)
+{
+	uint64_t rest_ms = REST_TIMES * round_ms;
+
+	if (reserve_is_low(&kv->reserve))
+		rest_ms = 0;
+	else if (rest_ms > REST_MAX_MS)
+		rest_ms = REST_MAX_MS;
+	return background_sleep(kv, rest_ms);
+}
+
 static void *compactor_run(void *ctx)
 {
 	struct kv *kv = ctx;
 
 	while (compactor_wait(kv)) {
+		uint64_t began_ms;
 		int result;
 
 		if (atomic_load(&kv->failed))
 			continue;
-		do
+		do {
+			began_ms = now_ms();
 			result = compact_round(kv);
-		while (result == 0 && !background_sleep(kv, 0));
+		} while (result == 0 &&
+			 !compactor_rest(kv, now_ms() - began_ms));
 		if (result < 0 && result != -ECANCELED) {
 			kv_log(kv, KV_LOG_WARNING, "compaction failed: %s",
 			       strerror(-result));
