@@ -201,6 +201,7 @@ static void commit_resolve(struct kv *kv, struct commit *commit)
 			    !(sets && set_before(commit, i)))
 				op->skipped = true;
 		} else {
+			view_prefetch(kv->view, op->key);
 			sets = true;
 		}
 		if (op->skipped)

@@ -317,21 +317,36 @@ static int probe_guarded(void *ctx)
 	return bloom_line_has(probe->line, probe->hash) ? 0 : 1;
 }
 
-int run_filter_probe(struct run *run, uint64_t hash)
+/* Where the line of a key begins in the file; there are lines. */
+static uint64_t filter_line_offset(const struct run *run, uint64_t hash)
 {
 	const struct run_footer *footer = &run->footer;
-	struct probe probe = { .run = run, .hash = hash };
-	uint64_t line, offset;
+	uint64_t line = bloom_line_index(hash, footer->filter_line_count);
+	uint64_t page = footer->block_pages + line / RUN_FILTER_PAGE_LINES;
 
-	if (footer->filter_line_count == 0)
-		return footer->entry_count == 0;
-	line = bloom_line_index(hash, footer->filter_line_count);
-	probe.page = footer->block_pages + line / RUN_FILTER_PAGE_LINES;
-	offset = probe.page * RUN_PAGE_BYTES;
-	probe.line = run->map.address + offset + RUN_FILTER_HEADER_BYTES +
-		     line % RUN_FILTER_PAGE_LINES * BLOOM_LINE_BYTES;
-	return io_guarded(&run->map, offset, RUN_PAGE_BYTES, probe_guarded,
-			  &probe);
+	return page * RUN_PAGE_BYTES + RUN_FILTER_HEADER_BYTES +
+	       line % RUN_FILTER_PAGE_LINES * BLOOM_LINE_BYTES;
+}
+
+int run_filter_probe(struct run *run, uint64_t hash)
+{
+	struct probe probe = { .run = run, .hash = hash };
+	uint64_t offset;
+
+	if (run->footer.filter_line_count == 0)
+		return run->footer.entry_count == 0;
+	offset = filter_line_offset(run, hash);
+	probe.page = offset / RUN_PAGE_BYTES;
+	probe.line = run->map.address + offset;
+	return io_guarded(&run->map, probe.page * RUN_PAGE_BYTES,
+			  RUN_PAGE_BYTES, probe_guarded, &probe);
+}
+
+void run_filter_prefetch(const struct run *run, uint64_t hash)
+{
+	if (run->footer.filter_line_count > 0)
+		__builtin_prefetch(run->map.address +
+				   filter_line_offset(run, hash));
 }
 
 /* --- the leaf of the key before --- */

@@ -90,6 +90,10 @@ enum run_probe {
 	RUN_FOUND,
 };
 
+/* Has the processor fetch what run_get will first ask about a key of this
+ * bloom_hash. A page that is not mapped is left alone. */
+void run_filter_prefetch(const struct run *run, uint64_t hash);
+
 /*
  * 0 with the place (perhaps a tombstone; lsn 0), 1 when absent. -EBADMSG: a
  * block needed is damaged; -EUCLEAN: its checksum is right and its contents

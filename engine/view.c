@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/bloom.h"
+
 static int segment_order(const void *a, const void *b)
 {
 	const struct segment *const *left = a, *const *right = b;
@@ -94,6 +96,17 @@ struct segment *view_segment(const struct view *view, uint64_t id)
 	return NULL;
 }
 
+void view_prefetch(const struct view *view, struct slice key)
+{
+	uint64_t hash;
+
+	if (!view->run_count)
+		return;
+	hash = bloom_hash(key);
+	for (size_t i = 0; i < view->run_count; i++)
+		run_filter_prefetch(view->runs[i], hash);
+}
+
 int view_find(const struct view *view, struct slice key, bool below_active,
 	      struct place *ret_place, struct view_probe *probe)
 {
@@ -103,6 +116,9 @@ int view_find(const struct view *view, struct slice key, bool below_active,
 
 	if (!probe)
 		probe = &unused;
+	/* Whoever leaves out the memtable has had time to do so before. */
+	if (!below_active)
+		view_prefetch(view, key);
 	if (!below_active && view->active &&
 	    memtable_get(view->active, key, ret_place) == 0) {
 		probe->memtable_hit = true;

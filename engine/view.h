@@ -56,6 +56,10 @@ struct view_probe {
 	unsigned int bloom_false_matches;
 };
 
+/* Has the processor fetch, from all runs at once, what view_find is going to
+ * ask them about a key one after the other. */
+void view_prefetch(const struct view *view, struct slice key);
+
 /*
  * The newest place of a key. 0 (perhaps a tombstone), 1 when no layer has it,
  * -EBADMSG or -EIO when a run that might have it cannot be read. probe is
