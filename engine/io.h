@@ -31,9 +31,10 @@ struct io;
 
 /*
  * Each returns what the system call would, with -errno instead of -1. All are
- * required but touch, map_window and store. open gets O_CLOEXEC | O_NOFOLLOW among the flags. close
- * releases the descriptor whatever it returns. What map returns must be a
- * mapping of the file (io_map_drop would empty private memory).
+ * required but touch, map_window and store. open gets O_CLOEXEC | O_NOFOLLOW
+ * among the flags. close releases the descriptor whatever it returns. What map
+ * returns must be a mapping of the file (io_map_drop would empty private
+ * memory).
  */
 struct io_ops {
 	int (*open_dir)(struct io *io, const char *path);
@@ -80,7 +81,8 @@ struct io {
 	const struct io_ops *ops;
 };
 
-/* The real system. Stateless, shared, never freed. Its touch and store are NULL. */
+/* The real system. Stateless, shared, never freed. Its touch and store are
+ * NULL. */
 struct io *io_system(void);
 
 /*

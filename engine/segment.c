@@ -196,10 +196,17 @@ struct segment *segment_ref(struct segment *segment)
 	return segment;
 }
 
-void segment_unref(struct segment *segment)
+/* A file that stays is found and removed at the next open. */
+static void segment_unlink(struct segment *segment)
 {
 	char name[SEGMENT_NAME_MAX];
 
+	segment_name(segment->header.id, name);
+	io_unlink(segment->io, segment->dir_fd, name);
+}
+
+void segment_unref(struct segment *segment)
+{
 	if (!segment || atomic_fetch_sub(&segment->refs, 1) != 1)
 		return;
 	if (atomic_load(&segment->mapped))
@@ -207,26 +214,18 @@ void segment_unref(struct segment *segment)
 	io_window_close(&segment->window);
 	if (segment->fd >= 0)
 		io_close(segment->io, segment->fd);
-	if (atomic_load(&segment->doomed)) {
-		segment_name(segment->header.id, name);
-		/* A file that stays is found and removed at the next open. */
-		io_unlink(segment->io, segment->dir_fd, name);
-	}
+	if (atomic_load(&segment->doomed))
+		segment_unlink(segment);
 	mutex_release(&segment->map_lock);
 	free(segment);
 }
 
 void segment_drop(struct segment *segment)
 {
-	char name[SEGMENT_NAME_MAX];
-
-	if (segment_map(segment)) {
+	if (segment_map(segment))
 		atomic_store(&segment->doomed, true);
-	} else {
-		segment_name(segment->header.id, name);
-		/* A file that stays is found and removed at the next open. */
-		io_unlink(segment->io, segment->dir_fd, name);
-	}
+	else
+		segment_unlink(segment);
 	segment_unref(segment);
 }
 

@@ -310,28 +310,26 @@ static void bytes_of_a_cut_tail_never_come_back(void **state)
 	assert_int_equal(get(f, S("d")), 0);
 }
 
+static struct slice key_of(unsigned int number, char bytes[16])
+{
+	return slice_of(bytes, (size_t)snprintf(bytes, 16, "key%u", number));
+}
+
 static void fill(struct fixture *f, unsigned int count)
 {
 	char key[16], value[3000];
 
 	memset(value, 'v', sizeof(value));
-	for (unsigned int i = 0; i < count; i++) {
-		int size = snprintf(key, sizeof(key), "key%u", i);
-
-		set(f, slice_of(key, (size_t)size),
-		    slice_of(value, sizeof(value)));
-	}
+	for (unsigned int i = 0; i < count; i++)
+		set(f, key_of(i, key), slice_of(value, sizeof(value)));
 }
 
 static void assert_filled(struct fixture *f, unsigned int count)
 {
 	char key[16];
 
-	for (unsigned int i = 0; i < count; i++) {
-		int size = snprintf(key, sizeof(key), "key%u", i);
-
-		assert_int_equal(get(f, slice_of(key, (size_t)size)), 0);
-	}
+	for (unsigned int i = 0; i < count; i++)
+		assert_int_equal(get(f, key_of(i, key)), 0);
 	assert_int_equal(kv_check(f->kv, NULL, NULL, NULL), 0);
 }
 
@@ -399,8 +397,7 @@ static void a_missing_segment_costs_its_keys_and_no_more(void **state)
 	open_image(f);
 	assert_int_equal(f->stats.recovery, KV_RECOVERY_DAMAGED);
 	for (unsigned int i = 0; i < 1000; i++) {
-		int size = snprintf(key, sizeof(key), "key%u", i);
-		int result = get(f, slice_of(key, (size_t)size));
+		int result = get(f, key_of(i, key));
 
 		assert_true(result == 0 || result == -EIO);
 		failed += result != 0;
@@ -479,12 +476,8 @@ static void delete_filled(struct fixture *f, unsigned int count)
 {
 	char key[16];
 
-	for (unsigned int i = 0; i < count; i++) {
-		int size = snprintf(key, sizeof(key), "key%u", i);
-
-		assert_int_equal(
-			kv_delete(f->kv, slice_of(key, (size_t)size), NULL), 0);
-	}
+	for (unsigned int i = 0; i < count; i++)
+		assert_int_equal(kv_delete(f->kv, key_of(i, key), NULL), 0);
 }
 
 /*

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "engine/segment.h"
+#include "tests/seam/random.h"
 #include "tests/seam/scratch.h"
 
 #define LIMIT (1u << 20)
@@ -32,7 +33,6 @@ struct fixture {
 	struct scratch dir;
 	struct segment *segment;
 	uint8_t *expected; /* the whole file */
-	uint64_t state;    /* of the sizes */
 };
 
 static struct counting_io *counting_of(struct io *io)
@@ -143,13 +143,12 @@ static void small_appends_are_no_writes(void **state)
 static void small_and_large_ones_come_in_order(void **state)
 {
 	struct fixture *f = *state;
+	uint64_t random = 1;
 
-	while (f->segment->end + APPEND_MAX <= LIMIT) {
-		f->state =
-			f->state * 6364136223846793005u + 1442695040888963407u;
-		append(f, 1 + (f->state >> 33) %
-					  (f->state >> 63 ? APPEND_MAX : 300));
-	}
+	while (f->segment->end + APPEND_MAX <= LIMIT)
+		append(f, 1 + random_below(&random, random_below(&random, 2) ?
+							    APPEND_MAX :
+							    300));
 	assert_true(f->counting.writes > 0 && f->counting.stores > 0);
 	assert_as_expected(f);
 }
