@@ -20,6 +20,8 @@
 
 #include "fs/fs_internal.h"
 
+#define READ_ATTEMPTS 4u
+
 bool inode_is_dense(const struct fs *fs, const struct inode *inode)
 {
 	return !(inode->flags & INODE_TRUNCATING) &&
@@ -396,22 +398,25 @@ int data_read(struct fs *fs, uint64_t ino, uint64_t offset, uint8_t *dst,
 int fs_read(struct fs *fs, uint64_t ino, uint64_t offset, void *dst,
 	    size_t size, size_t *ret_read)
 {
-	bool single = false;
+	bool single = false, alone;
 	unsigned int attempt;
 	uint64_t count;
 	size_t done = 0;
 	int error;
 
-	/* Twice without the lock; who is overtaken twice waits his turn. */
-	for (attempt = 0; attempt < 2; attempt++) {
-		if (!lock_table_read_begin(&fs->locks, ino, &count))
-			break;
+	/* Without the lock, which somebody may hold who waits for the disk; who
+	 * is overtaken so often waits his turn. What is in one record needs
+	 * nothing to be compared. */
+	for (attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
+		alone = lock_table_read_begin(&fs->locks, ino, &count);
 		error = data_read(fs, ino, offset, dst, size, &done, &single);
 		if (error == -EISDIR || error == -EINVAL || error == -ESTALE)
 			return error;
 		if ((!error && single) ||
-		    lock_table_read_valid(&fs->locks, ino, count))
+		    (alone && lock_table_read_valid(&fs->locks, ino, count)))
 			goto out;
+		if (!alone)
+			break;
 	}
 	lock_table_lock_one(&fs->locks, ino);
 	error = data_read(fs, ino, offset, dst, size, &done, &single);

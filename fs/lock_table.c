@@ -7,7 +7,10 @@
  *	2. A stripe's count is odd exactly while its mutex is held. A reader who
  *	   saw the same even count before and after saw no part of a change
  *	   that the count's holder made: the change became visible between
- *	   the two steps of the count.
+ *	   the two steps of the count. Was the count odd, it saw none either
+ *	   if that holder is there for another inode.
+ *	3. The holder is named before the count is odd, so who sees an odd count
+ *	   twice, and a name between, knows whose it is.
  */
 
 #include "fs/lock_table.h"
@@ -28,6 +31,7 @@ int lock_table_init(struct lock_table *table)
 	for (i = 0; i < LOCK_STRIPE_COUNT; i++) {
 		mutex_init(&table->stripes[i].mutex);
 		atomic_init(&table->stripes[i].changes, 0);
+		atomic_init(&table->stripes[i].holder, 0);
 	}
 	return 0;
 }
@@ -53,9 +57,11 @@ static uint16_t stripe_of(uint64_t ino)
 
 _Static_assert(LOCK_STRIPE_COUNT == 1u << 10, "stripe_of() takes ten bits");
 
-static void stripe_lock(struct lock_stripe *stripe) NO_THREAD_SAFETY_ANALYSIS
+static void stripe_lock(struct lock_stripe *stripe,
+			uint64_t holder) NO_THREAD_SAFETY_ANALYSIS
 {
 	mutex_lock(&stripe->mutex);
+	atomic_store(&stripe->holder, holder);
 	atomic_fetch_add(&stripe->changes, 1);
 }
 
@@ -72,15 +78,20 @@ void lock_set_add(struct lock_set *set, uint64_t ino)
 	unsigned int i;
 
 	for (i = 0; i < set->count; i++) {
-		if (set->stripes[i] == stripe)
+		if (set->stripes[i] == stripe) {
+			if (set->holders[i] != ino)
+				set->holders[i] = LOCK_FOR_SEVERAL;
 			return;
+		}
 	}
 	assert(set->count < LOCK_SET_MAX);
 	while (at > 0 && set->stripes[at - 1] > stripe) {
 		set->stripes[at] = set->stripes[at - 1];
+		set->holders[at] = set->holders[at - 1];
 		at--;
 	}
 	set->stripes[at] = stripe;
+	set->holders[at] = ino;
 	set->count++;
 }
 
@@ -89,7 +100,7 @@ void lock_table_lock(struct lock_table *table, const struct lock_set *set)
 	unsigned int i;
 
 	for (i = 0; i < set->count; i++)
-		stripe_lock(&table->stripes[set->stripes[i]]);
+		stripe_lock(&table->stripes[set->stripes[i]], set->holders[i]);
 }
 
 void lock_table_unlock(struct lock_table *table, const struct lock_set *set)
@@ -119,7 +130,7 @@ void lock_table_lock_mask(struct lock_table *table,
 
 	for (i = 0; i < LOCK_STRIPE_COUNT; i++) {
 		if (mask_has(mask, i))
-			stripe_lock(&table->stripes[i]);
+			stripe_lock(&table->stripes[i], LOCK_FOR_SEVERAL);
 	}
 }
 
@@ -136,7 +147,7 @@ void lock_table_unlock_mask(struct lock_table *table,
 
 void lock_table_lock_one(struct lock_table *table, uint64_t ino)
 {
-	stripe_lock(&table->stripes[stripe_of(ino)]);
+	stripe_lock(&table->stripes[stripe_of(ino)], ino);
 }
 
 void lock_table_unlock_one(struct lock_table *table, uint64_t ino)
@@ -147,8 +158,16 @@ void lock_table_unlock_one(struct lock_table *table, uint64_t ino)
 bool lock_table_read_begin(struct lock_table *table, uint64_t ino,
 			   uint64_t *ret_count)
 {
-	*ret_count = atomic_load(&table->stripes[stripe_of(ino)].changes);
-	return (*ret_count & 1) == 0;
+	struct lock_stripe *stripe = &table->stripes[stripe_of(ino)];
+	uint64_t count = atomic_load(&stripe->changes);
+	uint64_t holder = atomic_load(&stripe->holder);
+
+	*ret_count = count;
+	if ((count & 1) == 0)
+		return true;
+	/* Named by another than was counted, it tells nothing. */
+	return holder != ino && holder != LOCK_FOR_SEVERAL &&
+	       lock_table_read_valid(table, ino, count);
 }
 
 bool lock_table_read_valid(struct lock_table *table, uint64_t ino,

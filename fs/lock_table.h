@@ -13,7 +13,8 @@
  * in the inode and the blocks) is done without the lock too, and checked
  * afterwards: each stripe counts its holders, and when the count has moved the
  * reader reads again. Readers thus never hold up writers, not even during a
- * cold read.
+ * cold read. And a holder may have to wait for the disk: it tells which inode
+ * it is there for, so that readers of others in its stripe go on.
  */
 
 #include <stdatomic.h>
@@ -23,6 +24,8 @@
 #include "engine/lock.h"
 
 #define LOCK_STRIPE_COUNT 1024u
+/* No inode's number. */
+#define LOCK_FOR_SEVERAL UINT64_MAX
 /* Enough for rename: two directories, what moves and what is replaced. */
 #define LOCK_SET_MAX 4u
 
@@ -31,6 +34,8 @@ struct lock_stripe {
 	_Alignas(64) struct mutex mutex;
 	/* Odd while the lock is held. */
 	atomic_uint_fast64_t changes;
+	/* While it is: the inode it is held for, LOCK_FOR_SEVERAL for more. */
+	atomic_uint_fast64_t holder;
 };
 
 struct lock_table {
@@ -45,6 +50,7 @@ void lock_table_release(struct lock_table *table);
 struct lock_set {
 	unsigned int count;
 	uint16_t stripes[LOCK_SET_MAX]; /* ascending, each once */
+	uint64_t holders[LOCK_SET_MAX]; /* of each stripe, as in lock_stripe */
 };
 
 /* Adds the stripe of an inode unless it is in the set. At most LOCK_SET_MAX
@@ -74,9 +80,9 @@ void lock_table_lock_one(struct lock_table *table, uint64_t ino);
 void lock_table_unlock_one(struct lock_table *table, uint64_t ino);
 
 /*
- * Begins reading without the lock: false when somebody holds it, else true with
- * the count to pass to lock_table_read_valid() when everything was read; that
- * tells whether it belongs together.
+ * Begins reading without the lock: false when somebody changes the inode, or
+ * may do so, else true with the count to pass to lock_table_read_valid() when
+ * everything was read; that tells whether it belongs together.
  */
 bool lock_table_read_begin(struct lock_table *table, uint64_t ino,
 			   uint64_t *ret_count);

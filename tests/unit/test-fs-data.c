@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "fs/fs_internal.h"
 #include "fs/schema.h"
 #include "tests/unit/fs_fixture.h"
 
@@ -631,6 +632,38 @@ static void one_wait_for_the_disk_does_for_what_was_before(void **state)
 	assert_int_equal(disk_syncs(f), before + 2);
 }
 
+/* Who changes a file may wait for the disk with its lock. A reader that waited
+ * for it would wait for ever here. */
+static void what_is_in_one_record_is_read_whoever_holds_the_lock(void **state)
+{
+	struct fs_fixture *f = *state;
+	uint64_t ino = make_file(f, "small");
+
+	assert_int_equal(fs_write(f->fs, ino, 0, "small", 5, 0), 0);
+	lock_table_lock_one(&f->fs->locks, ino);
+	assert_contents(f, ino, "small", 5);
+	lock_table_unlock_one(&f->fs->locks, ino);
+}
+
+static void a_file_is_read_while_another_of_its_stripe_is_locked(void **state)
+{
+	static uint8_t bytes[3 * BLOCK];
+	struct fs_fixture *f = *state;
+	uint64_t ino = make_file(f, "large"), other = ino;
+	struct lock_set set;
+
+	filled(bytes, sizeof(bytes));
+	assert_int_equal(fs_write(f->fs, ino, 0, bytes, sizeof(bytes), 0), 0);
+	do {
+		set = (struct lock_set){ 0 };
+		lock_set_add(&set, ino);
+		lock_set_add(&set, ++other);
+	} while (set.count != 1);
+	lock_table_lock_one(&f->fs->locks, other);
+	assert_contents(f, ino, bytes, sizeof(bytes));
+	lock_table_unlock_one(&f->fs->locks, other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -654,6 +687,8 @@ int main(void)
 		FS_TEST(overlapping_copies_are_refused),
 		FS_TEST(random_changes_match_an_array),
 		FS_TEST(a_read_sees_a_file_as_it_was_at_one_moment),
+		FS_TEST(what_is_in_one_record_is_read_whoever_holds_the_lock),
+		FS_TEST(a_file_is_read_while_another_of_its_stripe_is_locked),
 		FS_TEST(one_wait_for_the_disk_does_for_what_was_before),
 	};
 

@@ -76,6 +76,61 @@ static void reading_is_valid_unless_somebody_held_the_lock(void **state)
 	assert_true(lock_table_read_valid(table, 7, count));
 }
 
+/* Another inode of the same stripe. */
+static uint64_t neighbour_of(uint64_t ino)
+{
+	uint64_t other = ino;
+	struct lock_set set;
+
+	do {
+		set = (struct lock_set){ 0 };
+		lock_set_add(&set, ino);
+		lock_set_add(&set, ++other);
+	} while (set.count != 1);
+	return other;
+}
+
+static void a_holder_for_another_inode_of_the_stripe_is_none(void **state)
+{
+	struct lock_table *table = *state;
+	uint64_t other = neighbour_of(7);
+	struct lock_set set = { 0 };
+	uint64_t count;
+
+	lock_table_lock_one(table, other);
+	assert_false(lock_table_read_begin(table, other, &count));
+	assert_true(lock_table_read_begin(table, 7, &count));
+	assert_true(lock_table_read_valid(table, 7, count));
+	lock_table_unlock_one(table, other);
+	assert_false(lock_table_read_valid(table, 7, count));
+	lock_table_lock_one(table, 7);
+	assert_false(lock_table_held_since(table, 7, count));
+	lock_table_unlock_one(table, 7);
+
+	lock_set_add(&set, other);
+	lock_table_lock(table, &set);
+	assert_true(lock_table_read_begin(table, 7, &count));
+	lock_table_unlock(table, &set);
+	lock_set_add(&set, 7);
+	lock_table_lock(table, &set);
+	assert_false(lock_table_read_begin(table, 7, &count));
+	assert_false(lock_table_read_begin(table, other, &count));
+	lock_table_unlock(table, &set);
+}
+
+static void who_holds_several_stripes_changes_any_inode(void **state)
+{
+	struct lock_table *table = *state;
+	struct lock_mask mask = { 0 };
+	uint64_t count;
+
+	lock_mask_add(&mask, neighbour_of(7));
+	lock_table_lock_mask(table, &mask);
+	assert_false(lock_table_read_begin(table, 7, &count));
+	lock_table_unlock_mask(table, &mask);
+	assert_true(lock_table_read_begin(table, 7, &count));
+}
+
 static void a_holder_knows_whether_anybody_came_before(void **state)
 {
 	struct lock_table *table = *state;
@@ -149,6 +204,12 @@ int main(void)
 		cmocka_unit_test(neighbours_do_not_share_a_stripe),
 		cmocka_unit_test_setup_teardown(
 			reading_is_valid_unless_somebody_held_the_lock, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			a_holder_for_another_inode_of_the_stripe_is_none, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			who_holds_several_stripes_changes_any_inode, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(
 			a_holder_knows_whether_anybody_came_before, setup,
