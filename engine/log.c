@@ -91,6 +91,7 @@ void log_rotate(struct kv *kv)
 	if (!kv->active || kv->active->end == SEGMENT_HEADER_BYTES)
 		return;
 	log_end_segment(kv, kv->active);
+	segment_trim(kv->active);
 	kv->active = NULL;
 }
 
@@ -124,20 +125,24 @@ int log_make_room(struct kv *kv, uint64_t size_bytes)
 	return 0;
 }
 
+struct sync_item {
+	struct segment *segment; /* with a reference */
+	uint64_t end;
+	bool ended; /* nothing will be written to it any more */
+};
+
 /* What a leader is going to sync. */
 struct sync_job {
 	uint64_t lsn;
-	struct segment **segments; /* with references */
-	uint64_t *ends;
+	struct sync_item *items;
 	size_t count;
 };
 
 static void sync_job_release(struct sync_job *job)
 {
 	for (size_t i = 0; i < job->count; i++)
-		segment_unref(job->segments[i]);
-	free(job->segments);
-	free(job->ends);
+		segment_unref(job->items[i].segment);
+	free(job->items);
 }
 
 static int sync_job_collect(struct kv *kv, struct sync_job *job)
@@ -147,9 +152,8 @@ static int sync_job_collect(struct kv *kv, struct sync_job *job)
 	*job = (struct sync_job){ 0 };
 	mutex_lock(&kv->write_lock);
 	job->lsn = atomic_load(&kv->last_lsn);
-	job->segments = calloc(kv->segment_count + 1, sizeof(struct segment *));
-	job->ends = calloc(kv->segment_count + 1, sizeof(uint64_t));
-	if (!job->segments || !job->ends) {
+	job->items = calloc(kv->segment_count + 1, sizeof(*job->items));
+	if (!job->items) {
 		error = -ENOMEM;
 		goto out;
 	}
@@ -159,8 +163,9 @@ static int sync_job_collect(struct kv *kv, struct sync_job *job)
 		if (segment->header.kind != SEGMENT_LOG || segment->synced ||
 		    segment->fd < 0)
 			continue;
-		job->ends[job->count] = segment->end;
-		job->segments[job->count++] = segment_ref(segment);
+		job->items[job->count++] = (struct sync_item){
+			segment_ref(segment), segment->end, segment->sealed
+		};
 	}
 out:
 	mutex_unlock(&kv->write_lock);
@@ -172,12 +177,12 @@ static void sync_job_finish(struct kv *kv, const struct sync_job *job)
 {
 	mutex_lock(&kv->write_lock);
 	for (size_t i = 0; i < job->count; i++) {
-		struct segment *segment = job->segments[i];
+		struct segment *segment = job->items[i].segment;
 
-		if (segment->end != job->ends[i])
+		if (segment->end != job->items[i].end)
 			continue;
 		segment->synced = true;
-		if (segment->sealed && segment->fd >= 0) {
+		if (job->items[i].ended && segment->fd >= 0) {
 			io_close(kv->io, segment->fd);
 			segment->fd = -1;
 		}
@@ -195,8 +200,10 @@ static int sync_job_run(struct kv *kv, struct sync_job *job)
 	int error;
 
 	for (size_t i = 0; i < job->count; i++) {
-		struct segment *segment = job->segments[i];
+		struct segment *segment = job->items[i].segment;
 
+		if (job->items[i].ended)
+			segment_trim(segment);
 		counter_add(&kv->counters.disk_syncs, 1);
 		error = io_sync_data(kv->io, segment->fd);
 		if (error)
@@ -208,7 +215,7 @@ static int sync_job_run(struct kv *kv, struct sync_job *job)
 		return 0;
 	error = io_sync_dir(kv->io, kv->dir_fd);
 	for (size_t i = 0; !error && i < job->count; i++)
-		atomic_store(&job->segments[i]->named, true);
+		atomic_store(&job->items[i].segment->named, true);
 	return error;
 }
 

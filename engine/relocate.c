@@ -82,6 +82,10 @@ static void cold_end(struct relocation *r)
 	mutex_lock(&kv->write_lock);
 	/* Where the seal does not fit, the manifest tells the end as well. */
 	segment_seal(r->cold, r->cold->header.base_lsn);
+	mutex_unlock(&kv->write_lock);
+	/* A checkpoint closes what is sealed. */
+	segment_trim(r->cold);
+	mutex_lock(&kv->write_lock);
 	r->cold->sealed = true;
 	mutex_unlock(&kv->write_lock);
 	segment_unref(r->cold);

@@ -252,8 +252,11 @@ static int replay_segment(struct replay_state *state, struct scan *scan,
 				return result;
 			continue;
 		}
-		if (record.type == RECORD_SEAL)
+		if (record.type == RECORD_SEAL) {
+			/* Behind it is what was allocated and not given back. */
+			state->segment->limit = scan->offset;
 			return 0;
+		}
 		if (record.type == RECORD_MARK) {
 			if (!state->count)
 				state->safe_end = scan->offset;

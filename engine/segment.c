@@ -375,13 +375,16 @@ int segment_seal(struct segment *segment, uint64_t last_lsn)
 	iov.iov_len = record_encode_head(&record, &site, bytes);
 	error = segment_append(segment, &iov, 1, iov.iov_len, NULL);
 	io_window_close(&segment->window);
-	if (error)
-		return error;
-	segment->sealed = true;
+	return error;
+}
+
+void segment_trim(struct segment *segment)
+{
+	if (atomic_load(&segment->allocated) == segment->end)
+		return;
 	/* What is given back is not missed when this fails. */
 	if (!io_truncate(segment->io, segment->fd, segment->end))
-		segment->allocated = segment->end;
-	return 0;
+		atomic_store(&segment->allocated, segment->end);
 }
 
 static int segment_map_file(struct segment *segment)

@@ -136,9 +136,17 @@ void segment_advance(struct segment *segment, uint64_t size_bytes);
 /* Bytes that can still be appended, the seal's room kept back. */
 uint64_t segment_room(const struct segment *segment);
 
-/* Appends the seal and gives back what was allocated beyond it. last_lsn: of
- * the newest record in it. The descriptor stays for the sync to come. */
+/* Appends the seal; the caller sets `sealed`, as it is the end without it, too.
+ * last_lsn: of the newest record in it. The descriptor stays for the sync. */
 int segment_seal(struct segment *segment, uint64_t last_lsn);
+
+/*
+ * Gives back what was allocated beyond the end of a segment that is not written
+ * to any more; durable with the sync that follows. May take the disk longer than
+ * anybody should wait for the write lock: so by who alone may close the
+ * descriptor, without the lock.
+ */
+void segment_trim(struct segment *segment);
 
 /* Where a record at `offset` of this segment stands. */
 static inline struct record_site segment_site(const struct segment *segment,

@@ -345,6 +345,20 @@ static void a_log_of_many_segments_is_replayed(void **state)
 	assert_filled(f, 2000);
 }
 
+/* It is given back with the sync, and there was none. */
+static void what_was_allocated_behind_a_seal_is_given_back(void **state)
+{
+	struct fixture *f = *state;
+
+	fill(f, 2000);
+	take_image(f);
+	open_image(f);
+	assert_filled(f, 2000);
+	assert_true(f->stats.segment_count > 2);
+	/* Heads and seals alone, as nothing was changed twice. */
+	assert_true(f->stats.dead_bytes < f->stats.segment_count * 512);
+}
+
 static void a_store_without_its_manifest_is_rebuilt(void **state)
 {
 	struct fixture *f = *state;
@@ -540,6 +554,7 @@ int main(void)
 		T(damage_under_the_index_is_an_error_and_check_names_it),
 		T(bytes_of_a_cut_tail_never_come_back),
 		T(a_log_of_many_segments_is_replayed),
+		T(what_was_allocated_behind_a_seal_is_given_back),
 		T(a_store_without_its_manifest_is_rebuilt),
 		T(a_damaged_run_is_rebuilt_from_the_log),
 		T(a_missing_segment_costs_its_keys_and_no_more),
