@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The two background threads.
+ * The background threads.
  *
  * The committer syncs what is older than commit_interval_ms and writes full
  * memtables; the compactor merges runs and compacts segments, and sleeps a good
- * deal. Both are woken through one condition under wake_lock.
+ * deal. Both are woken through one condition under wake_lock. The reaper frees
+ * what readers were the last to use.
  */
 
 #include <errno.h>
@@ -227,18 +228,23 @@ static void background_tell_stop(struct kv *kv)
 
 int background_start(struct kv *kv)
 {
-	int error = thread_start(&kv->committer, 0, committer_run, kv);
+	int error = reaper_start(&kv->reaper);
 
 	if (error)
 		return error;
+	error = thread_start(&kv->committer, 0, committer_run, kv);
+	if (error)
+		goto out;
 	error = thread_start(&kv->compactor, 0, compactor_run, kv);
 	if (error) {
 		background_tell_stop(kv);
 		pthread_join(kv->committer, NULL);
-		return error;
 	}
-	kv->threads_running = true;
-	return 0;
+out:
+	if (error)
+		reaper_stop(&kv->reaper);
+	kv->threads_running = error == 0;
+	return error;
 }
 
 void background_stop(struct kv *kv)
@@ -248,5 +254,6 @@ void background_stop(struct kv *kv)
 	background_tell_stop(kv);
 	pthread_join(kv->committer, NULL);
 	pthread_join(kv->compactor, NULL);
+	reaper_stop(&kv->reaper);
 	kv->threads_running = false;
 }

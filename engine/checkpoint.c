@@ -345,9 +345,12 @@ static int take_emptied(struct kv *kv, const struct manifest *m,
 	return count ? kv_view_refresh_segments(kv) : 0;
 }
 
-/* Without the write lock: much may have to be freed. */
+/* Without the write lock: much may have to be freed. Views that had them go
+ * first, so that it is here, if nobody reads, that the space is given back. */
 static void drop_emptied(struct kv *kv, struct dropped *dropped)
 {
+	if (dropped->count)
+		reaper_drain(&kv->reaper);
 	for (size_t i = 0; i < dropped->count; i++) {
 		counter_add(&kv->counters.compaction_freed,
 			    dropped->segments[i]->end);
@@ -513,6 +516,8 @@ int checkpoint(struct kv *kv, bool clean)
 	}
 	atomic_store(&kv->flush_failing, error != 0);
 	mutex_unlock(&kv->flush_lock);
+	/* Memory is bounded: what was frozen goes before more is. */
+	reaper_drain(&kv->reaper);
 	if (error) {
 		kv_log(kv, KV_LOG_ERROR, "checkpoint failed: %s",
 		       strerror(-error));

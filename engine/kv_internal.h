@@ -52,6 +52,7 @@ struct kv {
 	struct reserve reserve;      /* has a lock of its own */
 	uint64_t reserve_base_bytes; /* its size for a store without runs */
 	uint64_t reserve_most_bytes;
+	struct reaper reaper; /* has a lock of its own */
 
 	/* Atomic. */
 	atomic_uint_fast64_t last_lsn;

@@ -183,6 +183,7 @@ static struct kv *kv_new(const struct kv_options *options)
 	kv->lock_fd = -1;
 	kv->memtable_budget_bytes = options->memory_bytes / MEMTABLE_SHARE;
 	reserve_init(&kv->reserve);
+	reaper_init(&kv->reaper);
 	mutex_init(&kv->view_lock);
 	mutex_init(&kv->write_lock);
 	condition_init(&kv->flushed);
@@ -210,6 +211,7 @@ static void kv_free(struct kv *kv) NO_THREAD_SAFETY_ANALYSIS
 	if (kv->dir_fd >= 0)
 		io_close(kv->io, kv->dir_fd);
 	reserve_release(&kv->reserve);
+	reaper_release(&kv->reaper);
 	mutex_release(&kv->view_lock);
 	mutex_release(&kv->write_lock);
 	condition_release(&kv->flushed);

@@ -28,6 +28,7 @@ void kv_view_publish(struct kv *kv, struct view *next)
 {
 	struct view *old;
 
+	next->reaper = &kv->reaper;
 	mutex_lock(&kv->view_lock);
 	old = kv->view;
 	kv->view = next;

@@ -163,9 +163,9 @@ static int sync_job_collect(struct kv *kv, struct sync_job *job)
 		if (segment->header.kind != SEGMENT_LOG || segment->synced ||
 		    segment->fd < 0)
 			continue;
-		job->items[job->count++] = (struct sync_item){
-			segment_ref(segment), segment->end, segment->sealed
-		};
+		job->items[job->count++] =
+			(struct sync_item){ segment_ref(segment), segment->end,
+					    segment->sealed };
 	}
 out:
 	mutex_unlock(&kv->write_lock);

@@ -180,6 +180,8 @@ int merge_runs(struct kv *kv, bool all)
 				merge_once(kv, view, &plan, use) :
 				-ENOSPC;
 		view_unref(view);
+		/* What was merged is off the disk when this returns. */
+		reaper_drain(&kv->reaper);
 		if (all)
 			break;
 	}

@@ -22,6 +22,22 @@ static int segment_order(const void *a, const void *b)
 	       ((*left)->header.id < (*right)->header.id);
 }
 
+static void view_free(struct reaped *reaped)
+{
+	struct view *view = (struct view *)reaped;
+
+	memtable_unref(view->active);
+	for (size_t i = 0; i < view->frozen_count; i++)
+		memtable_unref(view->frozen[i]);
+	for (size_t i = 0; i < view->run_count; i++)
+		run_unref(view->runs[i]);
+	for (size_t i = 0; i < view->segment_count; i++)
+		segment_unref(view->segments[i]);
+	free(view->runs);
+	free(view->segments);
+	free(view);
+}
+
 struct view *view_new(struct memtable *active, struct memtable *const *frozen,
 		      size_t frozen_count, struct run *const *runs,
 		      size_t run_count, struct segment *const *segments,
@@ -41,6 +57,7 @@ struct view *view_new(struct memtable *active, struct memtable *const *frozen,
 		return NULL;
 	}
 	atomic_init(&view->refs, 1);
+	view->reaped.free = view_free;
 	view->active = active ? memtable_ref(active) : NULL;
 	for (size_t i = 0; i < frozen_count; i++)
 		view->frozen[i] = memtable_ref(frozen[i]);
@@ -66,16 +83,8 @@ void view_unref(struct view *view)
 {
 	if (!view || atomic_fetch_sub(&view->refs, 1) != 1)
 		return;
-	memtable_unref(view->active);
-	for (size_t i = 0; i < view->frozen_count; i++)
-		memtable_unref(view->frozen[i]);
-	for (size_t i = 0; i < view->run_count; i++)
-		run_unref(view->runs[i]);
-	for (size_t i = 0; i < view->segment_count; i++)
-		segment_unref(view->segments[i]);
-	free(view->runs);
-	free(view->segments);
-	free(view);
+	if (!view->reaper || !reaper_give(view->reaper, &view->reaped))
+		view_free(&view->reaped);
 }
 
 struct segment *view_segment(const struct view *view, uint64_t id)

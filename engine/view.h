@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "engine/memtable.h"
+#include "engine/reaper.h"
 #include "engine/run.h"
 #include "engine/segment.h"
 
@@ -24,6 +25,8 @@
 #define VIEW_FROZEN_MAX 8u
 
 struct view {
+	struct reaped reaped;  /* first */
+	struct reaper *reaper; /* who frees it; NULL: who has it last */
 	atomic_uint refs;
 	struct memtable *active; /* NULL in a pin's view */
 	struct memtable *frozen[VIEW_FROZEN_MAX];
@@ -43,7 +46,8 @@ struct view *view_new(struct memtable *active, struct memtable *const *frozen,
 		      size_t run_count, struct segment *const *segments,
 		      size_t segment_count);
 struct view *view_ref(struct view *view);
-/* NULL is allowed. */
+/* NULL is allowed. With the last reference it is freed, and what it alone held:
+ * by the reaper if it has one that runs, else before this returns. */
 void view_unref(struct view *view);
 
 /* NULL when the view has no such segment. Borrowed from the view. */
