@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -209,4 +210,38 @@ static inline void condition_wake_one(struct condition *c)
 static inline void condition_wake_all(struct condition *c)
 {
 	lock_checked(pthread_cond_broadcast(&c->os));
+}
+
+/*
+ * Counts posts that are waited for one by one. A post never waits, where waking
+ * by a condition may: for a thread that was woken before and has not run yet,
+ * which takes as long as the processors are busy.
+ */
+struct semaphore {
+	sem_t os;
+};
+
+static inline void semaphore_init(struct semaphore *s)
+{
+	lock_checked(sem_init(&s->os, 0, 0));
+}
+
+static inline void semaphore_release(struct semaphore *s)
+{
+	lock_checked(sem_destroy(&s->os));
+}
+
+static inline void semaphore_post(struct semaphore *s)
+{
+	lock_checked(sem_post(&s->os));
+}
+
+static inline void semaphore_wait(struct semaphore *s)
+{
+	int result;
+
+	do
+		result = sem_wait(&s->os);
+	while (result < 0 && errno == EINTR);
+	lock_checked(result);
 }

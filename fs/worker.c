@@ -26,7 +26,7 @@ struct worker_pool {
 	struct worker_limits limits;
 
 	struct mutex lock;
-	struct condition wanted;  /* work is there, or the end */
+	struct semaphore wanted;  /* posted for work, and at the end */
 	struct condition settled; /* nothing is queued or running */
 
 	/* guarded by lock */
@@ -52,7 +52,7 @@ int worker_pool_new(const struct worker_limits *limits,
 		return -ENOMEM;
 	pool->limits = *limits;
 	mutex_init(&pool->lock);
-	condition_init(&pool->wanted);
+	semaphore_init(&pool->wanted);
 	condition_init(&pool->settled);
 	*ret_pool = pool;
 	return 0;
@@ -81,7 +81,9 @@ static void *worker_main(void *arg)
 
 		while (!pool->head && !pool->ending) {
 			pool->idle_count++;
-			condition_wait(&pool->wanted, &pool->lock);
+			mutex_unlock(&pool->lock);
+			semaphore_wait(&pool->wanted);
+			mutex_lock(&pool->lock);
 			pool->idle_count--;
 		}
 		if (!pool->head)
@@ -133,9 +135,10 @@ bool worker_submit(struct worker_pool *pool, struct work *work)
 		wake = pool->idle_count > 0;
 	}
 	mutex_unlock(&pool->lock);
-	/* Now, not before: it would find the lock held, and sleep again. */
+	/* Now, not before: it would find the lock held, and sleep again. Who
+	 * finds that the work has gone to another waits for the next. */
 	if (wake)
-		condition_wake_one(&pool->wanted);
+		semaphore_post(&pool->wanted);
 	return fits;
 }
 
@@ -157,12 +160,13 @@ void worker_pool_free(struct worker_pool *pool)
 	mutex_lock(&pool->lock);
 	pool->ending = true;
 	thread_count = pool->thread_count;
-	condition_wake_all(&pool->wanted);
 	mutex_unlock(&pool->lock);
+	for (unsigned int i = 0; i < thread_count; i++)
+		semaphore_post(&pool->wanted);
 	for (unsigned int i = 0; i < thread_count; i++)
 		pthread_join(pool->threads[i], NULL);
 	condition_release(&pool->settled);
-	condition_release(&pool->wanted);
+	semaphore_release(&pool->wanted);
 	mutex_release(&pool->lock);
 	free(pool);
 }
