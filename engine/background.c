@@ -26,8 +26,11 @@
  * next finds more to give back for one checkpoint; but no longer than this. */
 #define REST_TIMES 9u
 #define REST_MAX_MS 1000u
-/* How often memory is looked at. */
+/* How often memory is looked at; and when this part of it was read. */
 #define TRIM_POLL_MS 1000u
+#define TRIM_READ_PART 4u
+/* Of less than a page nobody need take notice. */
+#define TRIM_READ_MIN 4096u
 
 void background_want_flush(struct kv *kv)
 {
@@ -53,6 +56,26 @@ void background_want_compact(struct kv *kv)
 	kv->compact_wanted = true;
 	condition_wake_all(&kv->wake);
 	mutex_unlock(&kv->wake_lock);
+}
+
+static void background_want_trim(struct kv *kv)
+{
+	mutex_lock(&kv->wake_lock);
+	kv->trim_wanted = true;
+	condition_wake_all(&kv->wake);
+	mutex_unlock(&kv->wake_lock);
+}
+
+void background_note_read(struct kv *kv, size_t size_bytes)
+{
+	uint64_t step = kv->options.memory_bytes / TRIM_READ_PART, before;
+
+	if (size_bytes < TRIM_READ_MIN)
+		return;
+	before = atomic_fetch_add_explicit(&kv->mapped_read_bytes, size_bytes,
+					   memory_order_relaxed);
+	if (before / step != (before + size_bytes) / step)
+		background_want_trim(kv);
 }
 
 static uint64_t now_ms(void)
@@ -121,8 +144,15 @@ static void watch_space(struct kv *kv)
 		background_want_compact(kv);
 }
 
+/* What the committer was woken for. */
+struct wanted {
+	bool flush;
+	bool sync;
+	bool trim;
+};
+
 /* Waits for work; false when the thread is to end. */
-static bool committer_wait(struct kv *kv, bool *ret_flush, bool *ret_sync)
+static bool committer_wait(struct kv *kv, struct wanted *ret_wanted)
 {
 	uint64_t interval = kv->options.commit_interval_ms;
 	bool go_on;
@@ -130,12 +160,14 @@ static bool committer_wait(struct kv *kv, bool *ret_flush, bool *ret_sync)
 	if (!interval || interval > TRIM_POLL_MS)
 		interval = TRIM_POLL_MS;
 	mutex_lock(&kv->wake_lock);
-	if (!kv->stopping && !kv->flush_wanted && !kv->sync_wanted)
+	if (!kv->stopping && !kv->flush_wanted && !kv->sync_wanted &&
+	    !kv->trim_wanted)
 		condition_wait_for(&kv->wake, &kv->wake_lock, interval);
-	*ret_flush = kv->flush_wanted;
+	*ret_wanted = (struct wanted){ kv->flush_wanted, kv->sync_wanted,
+				       kv->trim_wanted };
 	kv->flush_wanted = false;
-	*ret_sync = kv->sync_wanted;
 	kv->sync_wanted = false;
+	kv->trim_wanted = false;
 	go_on = !kv->stopping;
 	mutex_unlock(&kv->wake_lock);
 	return go_on;
@@ -146,22 +178,24 @@ static void *committer_run(void *ctx)
 	struct kv *kv = ctx;
 	uint64_t interval = kv->options.commit_interval_ms;
 	uint64_t synced_ms = now_ms(), trimmed_ms = synced_ms;
-	bool flush, sync;
+	struct wanted wanted;
 
-	while (committer_wait(kv, &flush, &sync)) {
+	while (committer_wait(kv, &wanted)) {
 		uint64_t now = now_ms();
 
-		if (flush && !checkpoint(kv, false))
+		if (wanted.flush && !checkpoint(kv, false))
 			background_want_compact(kv);
 		/* Half the interval: what is written right after a sync is
 		 * not older than the interval at the next but one. */
-		if (interval && (sync || now - synced_ms >= interval / 2)) {
+		if (interval &&
+		    (wanted.sync || now - synced_ms >= interval / 2)) {
 			/* A failure is told by kv_fail. */
 			kv_sync(kv, kv_last_lsn(kv));
 			synced_ms = now_ms();
 		}
-		if (now - trimmed_ms >= TRIM_POLL_MS) {
+		if (wanted.trim || now - trimmed_ms >= TRIM_POLL_MS)
 			trim_maps(kv);
+		if (now - trimmed_ms >= TRIM_POLL_MS) {
 			watch_space(kv);
 			trimmed_ms = now;
 		}

@@ -62,7 +62,8 @@ struct kv {
 	atomic_bool flush_failing; /* the last checkpoint failed */
 	atomic_bool unsaved; /* what recovery found has no checkpoint yet */
 	atomic_uint_fast64_t next_file_id;
-	atomic_int_fast64_t compacted_at_s; /* since open; 0: not yet */
+	atomic_int_fast64_t compacted_at_s;     /* since open; 0: not yet */
+	atomic_uint_fast64_t mapped_read_bytes; /* read through maps */
 	struct kv_counters counters;
 
 	/* Guarded by view_lock; changed by holders of write_lock only. */
@@ -102,6 +103,7 @@ struct kv {
 	bool flush_wanted;
 	bool sync_wanted;
 	bool compact_wanted;
+	bool trim_wanted;
 	bool threads_running; /* constant after open */
 	pthread_t committer, compactor;
 
@@ -225,6 +227,10 @@ void background_stop(struct kv *kv);
 void background_want_flush(struct kv *kv) EXCLUDES(kv->wake_lock);
 void background_want_sync(struct kv *kv) EXCLUDES(kv->wake_lock);
 void background_want_compact(struct kv *kv) EXCLUDES(kv->wake_lock);
+/* So much was read through maps, which counts as memory while it stays: has
+ * it looked after. */
+void background_note_read(struct kv *kv, size_t size_bytes)
+	EXCLUDES(kv->wake_lock);
 /* Sleeps; true when the threads are to end. */
 bool background_sleep(struct kv *kv, uint64_t ms) EXCLUDES(kv->wake_lock);
 

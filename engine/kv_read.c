@@ -139,6 +139,7 @@ static int read_place(struct kv *kv, struct segment *segment,
 	count_damage(kv, result);
 	if (result)
 		return result;
+	background_note_read(kv, place->size_bytes);
 	*ret_read = read->read;
 	if (ret_value_size)
 		*ret_value_size = read->raw_size;
@@ -245,6 +246,7 @@ int kv_get(struct kv *kv, const struct kv_pin *pin, struct slice key,
 	result = segment_read(segment, &place, &read);
 	if (result)
 		goto out;
+	background_note_read(kv, place.size_bytes);
 	value.size = read.read;
 	if (read.flags & RECORD_ZLIB)
 		result = read_expanded(segment, &place, &read, &value);
