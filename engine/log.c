@@ -128,7 +128,7 @@ int log_make_room(struct kv *kv, uint64_t size_bytes)
 struct sync_item {
 	struct segment *segment; /* with a reference */
 	uint64_t end;
-	bool ended; /* nothing will be written to it any more */
+	bool ended; /* sealed: nothing will be written to it any more */
 };
 
 /* What a leader is going to sync. */
@@ -178,11 +178,14 @@ static void sync_job_finish(struct kv *kv, const struct sync_job *job)
 	mutex_lock(&kv->write_lock);
 	for (size_t i = 0; i < job->count; i++) {
 		struct segment *segment = job->items[i].segment;
+		bool ended = job->items[i].ended;
 
-		if (segment->end != job->items[i].end)
+		/* Written to meanwhile, or ended, if only by failing to. */
+		if (segment->end != job->items[i].end ||
+		    segment->sealed != ended)
 			continue;
 		segment->synced = true;
-		if (job->items[i].ended && segment->fd >= 0) {
+		if (ended && segment->fd >= 0) {
 			io_close(kv->io, segment->fd);
 			segment->fd = -1;
 		}
