@@ -34,10 +34,15 @@ static void thing_free(struct reaped *reaped)
 	thing->freed = true;
 }
 
-static void things_init(struct thing things[GIVEN])
+/* A reaper that was given all of them. */
+static void give_all(struct reaper *reaper, struct thing things[GIVEN])
 {
 	for (size_t i = 0; i < GIVEN; i++)
 		things[i] = (struct thing){ .reaped.free = thing_free };
+	reaper_init(reaper);
+	assert_int_equal(reaper_start(reaper), 0);
+	for (size_t i = 0; i < GIVEN; i++)
+		assert_true(reaper_give(reaper, &things[i].reaped));
 }
 
 static void what_is_given_is_freed_by_another_thread(void **state)
@@ -46,11 +51,7 @@ static void what_is_given_is_freed_by_another_thread(void **state)
 	struct reaper reaper = { 0 };
 
 	(void)state;
-	things_init(things);
-	reaper_init(&reaper);
-	assert_int_equal(reaper_start(&reaper), 0);
-	for (size_t i = 0; i < GIVEN; i++)
-		assert_true(reaper_give(&reaper, &things[i].reaped));
+	give_all(&reaper, things);
 	reaper_drain(&reaper);
 	for (size_t i = 0; i < GIVEN; i++) {
 		assert_true(things[i].freed);
@@ -66,11 +67,7 @@ static void nothing_is_left_when_it_stops(void **state)
 	struct reaper reaper = { 0 };
 
 	(void)state;
-	things_init(things);
-	reaper_init(&reaper);
-	assert_int_equal(reaper_start(&reaper), 0);
-	for (size_t i = 0; i < GIVEN; i++)
-		assert_true(reaper_give(&reaper, &things[i].reaped));
+	give_all(&reaper, things);
 	reaper_stop(&reaper);
 	for (size_t i = 0; i < GIVEN; i++)
 		assert_true(things[i].freed);
