@@ -29,8 +29,8 @@
 /* How often memory is looked at; and when this part of it was read. */
 #define TRIM_POLL_MS 1000u
 #define TRIM_READ_PART 4u
-/* Of less than a page nobody need take notice. */
-#define TRIM_READ_MIN 4096u
+/* Of less nobody takes notice: what is small may be asked for again. */
+#define TRIM_READ_MIN (32u << 10)
 
 void background_want_flush(struct kv *kv)
 {
