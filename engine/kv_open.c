@@ -295,8 +295,7 @@ static int active_trim(struct kv *kv)
 	mutex_lock(&kv->write_lock);
 	active = kv->active;
 	if (active && active->fd >= 0 && active->allocated != active->end) {
-		error = io_truncate(kv->io, active->fd, active->end);
-		active->allocated = active->end;
+		error = segment_trim(active);
 		active->synced = false;
 	}
 	mutex_unlock(&kv->write_lock);

@@ -378,13 +378,16 @@ int segment_seal(struct segment *segment, uint64_t last_lsn)
 	return error;
 }
 
-void segment_trim(struct segment *segment)
+int segment_trim(struct segment *segment)
 {
+	int error;
+
 	if (atomic_load(&segment->allocated) == segment->end)
-		return;
-	/* What is given back is not missed when this fails. */
-	if (!io_truncate(segment->io, segment->fd, segment->end))
+		return 0;
+	error = io_truncate(segment->io, segment->fd, segment->end);
+	if (!error)
 		atomic_store(&segment->allocated, segment->end);
+	return error;
 }
 
 static int segment_map_file(struct segment *segment)

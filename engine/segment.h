@@ -144,9 +144,9 @@ int segment_seal(struct segment *segment, uint64_t last_lsn);
  * Gives back what was allocated beyond the end of a segment that is not written
  * to any more; durable with the sync that follows. May take the disk longer than
  * anybody should wait for the write lock: so by who alone may close the
- * descriptor, without the lock.
+ * descriptor, without the lock. Where it fails (-EIO), only space is missed.
  */
-void segment_trim(struct segment *segment);
+int segment_trim(struct segment *segment);
 
 /* Where a record at `offset` of this segment stands. */
 static inline struct record_site segment_site(const struct segment *segment,

@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "fs/lock_table.h"
+#include "tests/unit/stripe.h"
 
 static int setup(void **state)
 {
@@ -76,24 +77,10 @@ static void reading_is_valid_unless_somebody_held_the_lock(void **state)
 	assert_true(lock_table_read_valid(table, 7, count));
 }
 
-/* Another inode of the same stripe. */
-static uint64_t neighbour_of(uint64_t ino)
-{
-	uint64_t other = ino;
-	struct lock_set set;
-
-	do {
-		set = (struct lock_set){ 0 };
-		lock_set_add(&set, ino);
-		lock_set_add(&set, ++other);
-	} while (set.count != 1);
-	return other;
-}
-
 static void a_holder_for_another_inode_of_the_stripe_is_none(void **state)
 {
 	struct lock_table *table = *state;
-	uint64_t other = neighbour_of(7);
+	uint64_t other = stripe_neighbour(7);
 	struct lock_set set = { 0 };
 	uint64_t count;
 
@@ -124,7 +111,7 @@ static void who_holds_several_stripes_changes_any_inode(void **state)
 	struct lock_mask mask = { 0 };
 	uint64_t count;
 
-	lock_mask_add(&mask, neighbour_of(7));
+	lock_mask_add(&mask, stripe_neighbour(7));
 	lock_table_lock_mask(table, &mask);
 	assert_false(lock_table_read_begin(table, 7, &count));
 	lock_table_unlock_mask(table, &mask);
