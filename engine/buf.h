@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Borrowed bytes. `data` may be NULL when size is 0. */
 struct slice {
@@ -39,6 +40,36 @@ static inline struct slice buf_slice(const struct buf *buf)
 int slice_compare(struct slice a, struct slice b);
 bool slice_equal(struct slice a, struct slice b);
 bool slice_has_prefix(struct slice s, struct slice prefix);
+
+/* How many bytes two stretches of memory begin with alike. */
+static inline size_t bytes_shared(const uint8_t *a, const uint8_t *b,
+				  size_t size)
+{
+	size_t n = 0;
+
+	for (uint64_t v, w; size - n >= sizeof(v); n += sizeof(v)) {
+		memcpy(&v, a + n, sizeof(v));
+		memcpy(&w, b + n, sizeof(w));
+		if (v != w)
+			break;
+	}
+	while (n < size && a[n] == b[n])
+		n++;
+	return n;
+}
+
+static inline size_t slice_shared(struct slice a, struct slice b)
+{
+	return bytes_shared(a.data, b.data, a.size < b.size ? a.size : b.size);
+}
+
+/* What is left of it from an offset on, which is within it. */
+static inline struct slice slice_from(struct slice s, size_t offset)
+{
+	const uint8_t *bytes = s.data;
+
+	return slice_of(offset ? bytes + offset : bytes, s.size - offset);
+}
 
 /* Frees the bytes and leaves an empty, usable buffer. */
 void buf_release(struct buf *buf);

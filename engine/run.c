@@ -31,6 +31,7 @@
 #include "engine/run_block.h"
 #include "engine/run_format.h"
 #include "engine/run_internal.h"
+#include "engine/run_search.h"
 
 #define BITS_PER_WORD 64
 

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Blocks of a run: filling one, walking one, searching one. Private to the
+ * Blocks of a run: filling one, walking one. Private to the
  * run_*.c files.
  */
 
@@ -98,16 +98,3 @@ int run_index_next(struct run_cursor *cursor, struct run_entry *ret_entry,
  * `entry`, and insists that it is a greater one. 0, -EUCLEAN, -ENOMEM.
  */
 int run_entry_key(const struct run_entry *entry, bool has_key, struct buf *key);
-
-/*
- * 0 with the place, 1 when the leaf has no such key, -EUCLEAN; *ret_place is
- * undefined then.
- */
-int run_leaf_find(const struct run_block *leaf, struct slice key,
-		  struct place *ret_place);
-/*
- * The child to look for `key` in: the last whose first key is not beyond it,
- * or the first child. 0 or -EUCLEAN.
- */
-int run_index_find(const struct run_block *block, struct slice key,
-		   uint64_t *ret_child_page);

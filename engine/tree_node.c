@@ -82,16 +82,6 @@ static uint64_t key_part(const uint8_t *key, size_t key_size, size_t from)
 	return be64toh(part);
 }
 
-/* The bytes that two stretches of memory begin with alike. */
-static size_t common_size(const uint8_t *a, const uint8_t *b, size_t size)
-{
-	size_t i = 0;
-
-	while (i < size && a[i] == b[i])
-		i++;
-	return i;
-}
-
 /* Of the prefix, how much the key shares. */
 static size_t node_shared_size(const struct tree_node *node, struct slice key)
 {
@@ -100,13 +90,13 @@ static size_t node_shared_size(const struct tree_node *node, struct slice key)
 						     key.size;
 	size_t inlined = size < sizeof(node->prefix) ? size :
 						       sizeof(node->prefix);
-	size_t shared = common_size(bytes, node->prefix, inlined);
+	size_t shared = bytes_shared(bytes, node->prefix, inlined);
 
 	if (shared < inlined || inlined == size)
 		return shared;
-	return inlined + common_size(bytes + inlined,
-				     node->entries[0]->key + inlined,
-				     size - inlined);
+	return inlined + bytes_shared(bytes + inlined,
+				      node->entries[0]->key + inlined,
+				      size - inlined);
 }
 
 /*
@@ -282,7 +272,7 @@ static void node_lengthen_prefix(struct tree_node *node)
 	size_t size = first.size < last.size ? first.size : last.size;
 
 	/* What the outermost share, those between them share too. */
-	size = common_size(first.data, last.data, size);
+	size = bytes_shared(first.data, last.data, size);
 	if (size == node->prefix_size)
 		return;
 	node_set_prefix(node, first.data, size);

@@ -15,6 +15,7 @@
 
 #include "engine/run_block.h"
 #include "engine/run_format.h"
+#include "engine/run_search.h"
 
 static const struct run_identity identity = {
 	.store_uuid = { 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18,
