@@ -43,6 +43,8 @@ struct commit_op {
 	uint64_t raw_size;
 	bool deletion;
 	bool compressed;
+
+	/* Not set before the write lock is held. */
 	bool skipped;  /* the deletion of an absent key */
 	bool existed;  /* a deletion: old is what there was */
 	bool replaced; /* old is what it replaces */
@@ -127,6 +129,17 @@ static void commit_init(struct kv *kv, struct commit *commit)
 	commit->desperate = false;
 }
 
+/* Field by field: to zero all of it first takes as long as to encode it. */
+static void commit_op_init(struct commit_op *op, struct slice key,
+			   struct slice value, bool deletion)
+{
+	op->key = key;
+	op->value = value;
+	op->raw_size = value.size;
+	op->deletion = deletion;
+	op->compressed = false;
+}
+
 static int commit_load(struct commit *commit, const struct kv_batch *batch)
 {
 	if (batch->count > SMALL_BATCH) {
@@ -141,12 +154,8 @@ static int commit_load(struct commit *commit, const struct kv_batch *batch)
 		commit->compress_level =
 			batch->compress_level > 0 ? batch->compress_level : 0;
 	for (size_t i = 0; i < batch->count; i++)
-		commit->ops[i] = (struct commit_op){
-			.key = batch_key(batch, i),
-			.value = batch->ops[i].value,
-			.raw_size = batch->ops[i].value.size,
-			.deletion = batch->ops[i].deletion,
-		};
+		commit_op_init(&commit->ops[i], batch_key(batch, i),
+			       batch->ops[i].value, batch->ops[i].deletion);
 	return 0;
 }
 
@@ -395,17 +404,18 @@ static void commit_apply(struct kv *kv, struct commit *commit)
 			op->replaced = commit_old_below(kv, op);
 		kv_account(kv, op->key, &op->place,
 			   op->replaced ? &op->old : NULL);
-		counter_add(op->deletion ? &kv->counters.deletes :
-					   &kv->counters.sets,
-			    1);
+		counter_add_alone(op->deletion ? &kv->counters.deletes :
+						 &kv->counters.sets,
+				  1);
 		commit->raw_bytes += op->raw_size;
 		commit->stored_bytes += op->value.size;
 	}
-	counter_add(&kv->counters.value_bytes_raw, commit->raw_bytes);
-	counter_add(&kv->counters.value_bytes_stored, commit->stored_bytes);
+	counter_add_alone(&kv->counters.value_bytes_raw, commit->raw_bytes);
+	counter_add_alone(&kv->counters.value_bytes_stored,
+			  commit->stored_bytes);
 	atomic_store(&kv->last_lsn, commit->last_lsn);
-	counter_add(&kv->counters.commits, 1);
-	counter_add(&kv->counters.append_bytes, commit->size_bytes);
+	counter_add_alone(&kv->counters.commits, 1);
+	counter_add_alone(&kv->counters.append_bytes, commit->size_bytes);
 }
 
 /*
@@ -535,17 +545,17 @@ int kv_commit(struct kv *kv, const struct kv_batch *batch, unsigned int flags,
 }
 
 /* A batch of one, without making one. */
-static int commit_one(struct kv *kv, const struct commit_op *op,
-		      uint64_t *ret_lsn, bool *ret_written)
+static int commit_one(struct kv *kv, struct slice key, struct slice value,
+		      bool deletion, uint64_t *ret_lsn, bool *ret_written)
 {
 	struct commit commit;
 	int error;
 
-	if (op->key.size > KV_KEY_MAX || op->value.size > KV_VALUE_MAX)
+	if (key.size > KV_KEY_MAX || value.size > KV_VALUE_MAX)
 		return -EINVAL;
 	commit_init(kv, &commit);
-	commit.ops[commit.count++] = *op;
-	if (op->deletion)
+	commit_op_init(&commit.ops[commit.count++], key, value, deletion);
+	if (deletion)
 		commit.use = RESERVE_FOR_DELETION;
 	error = commit_run(kv, &commit, ret_lsn);
 	if (ret_written)
@@ -557,18 +567,14 @@ static int commit_one(struct kv *kv, const struct commit_op *op,
 int kv_set(struct kv *kv, struct slice key, struct slice value,
 	   uint64_t *ret_lsn)
 {
-	struct commit_op op = { .key = key,
-				.value = value,
-				.raw_size = value.size };
-
-	return commit_one(kv, &op, ret_lsn, NULL);
+	return commit_one(kv, key, value, false, ret_lsn, NULL);
 }
 
 int kv_delete(struct kv *kv, struct slice key, uint64_t *ret_lsn)
 {
-	struct commit_op op = { .key = key, .deletion = true };
 	bool written;
-	int error = commit_one(kv, &op, ret_lsn, &written);
+	int error =
+		commit_one(kv, key, slice_of(NULL, 0), true, ret_lsn, &written);
 
 	return error ? error : !written;
 }

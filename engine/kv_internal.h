@@ -24,21 +24,30 @@
 
 struct checkpoint;
 
-/* Counters that anybody may add to at any time. */
+/* Counters that anybody may read at any time. */
 struct kv_counters {
 	atomic_uint_fast64_t lookups, lookup_misses, memtable_hits;
 	atomic_uint_fast64_t bloom_skips, bloom_false_matches;
-	atomic_uint_fast64_t sets, deletes, commits, append_bytes;
 	atomic_uint_fast64_t syncs, disk_syncs;
 	atomic_uint_fast64_t merges, merge_bytes;
 	atomic_uint_fast64_t compactions, compaction_copied, compaction_freed;
-	atomic_uint_fast64_t pins, value_bytes_raw, value_bytes_stored;
-	atomic_uint_fast64_t damaged_reads;
+	atomic_uint_fast64_t pins, damaged_reads;
+
+	/* Added to under the write lock only: counter_add_alone(). */
+	atomic_uint_fast64_t sets, deletes, commits, append_bytes;
+	atomic_uint_fast64_t value_bytes_raw, value_bytes_stored;
 };
 
 static inline void counter_add(atomic_uint_fast64_t *counter, uint64_t n)
 {
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* Where nobody else adds: a tenth of what an atomic addition takes. */
+static inline void counter_add_alone(atomic_uint_fast64_t *counter, uint64_t n)
+{
+	n += atomic_load_explicit(counter, memory_order_relaxed);
+	atomic_store_explicit(counter, n, memory_order_relaxed);
 }
 
 struct kv {

@@ -96,6 +96,7 @@ static int read_footer(struct io *io, int fd,
 int run_open(struct io *io, int dir_fd, const struct run_identity *identity,
 	     struct run **ret_run)
 {
+	static _Atomic uint64_t serials;
 	struct run *run = calloc(1, sizeof(*run));
 	char name[RUN_NAME_MAX];
 	int fd = -1;
@@ -104,6 +105,7 @@ int run_open(struct io *io, int dir_fd, const struct run_identity *identity,
 	if (!run)
 		return -ENOMEM;
 	atomic_init(&run->refs, 1);
+	run->serial = atomic_fetch_add(&serials, 1) + 1;
 	run->io = io;
 	run->dir_fd = dir_fd;
 	run_name(identity->id, name);
@@ -178,9 +180,10 @@ struct visit {
 	int (*fn)(struct visit *visit, struct slice bytes);
 	struct slice key;
 	unsigned int level;
-	uint64_t child_page; /* out: of an index block */
-	struct place place;  /* out: of a leaf */
-	struct buf *copy;    /* to be filled, with room for the block */
+	struct run_mark *mark; /* of the leaf, or NULL */
+	uint64_t child_page;   /* out: of an index block */
+	struct place *place;   /* out: of a leaf */
+	struct buf *copy;      /* to be filled, with room for the block */
 };
 
 #define VISIT_LONGER 2 /* the block has visit->page_count pages */
@@ -251,8 +254,14 @@ static int search_visitor(struct visit *visit, struct slice bytes)
 	/* With it the kind is right, too. */
 	if (block.level != visit->level || block.kind == RUN_FILTER)
 		return -EUCLEAN;
-	if (block.kind == RUN_LEAF)
-		return run_leaf_find(&block, visit->key, &visit->place);
+	if (block.kind == RUN_LEAF) {
+		if (visit->mark &&
+		    run_leaf_follow(&block, visit->key, visit->place,
+				    visit->mark) == 0)
+			return 0;
+		return run_leaf_find(&block, visit->key, visit->place,
+				     visit->mark);
+	}
 	return run_index_find(&block, visit->key, &visit->child_page);
 }
 
@@ -354,17 +363,18 @@ void run_filter_prefetch(const struct run *run, uint64_t hash)
 
 /*
  * Where a thread found a key last. Who asks for keys in order finds the next
- * one there, too, mostly, and needs neither the filter nor the way down.
+ * one there, too, mostly at the mark, and needs neither the filter nor the way
+ * down.
  *
  * It is only ever tried: what a leaf of the run has, the run has; for all else,
- * that the leaf does not have the key or is none, the usual way is gone. So it
- * does no harm when the run is gone and another lies in its place. Nothing of
- * it is shared with other threads.
+ * that the leaf does not have the key or is none, the usual way is gone.
+ * Nothing of it is shared with other threads.
  */
 struct leaf_hint {
-	const struct run *run; /* compared, never followed */
+	uint64_t serial; /* of the run; 0: none */
 	uint64_t page;
 	unsigned int trust; /* 0: it is not tried */
+	struct run_mark mark;
 };
 
 /* By length: keys of different kinds, asked for in turns, differ in it. */
@@ -381,16 +391,19 @@ static struct leaf_hint *hint_for(struct slice key)
 }
 
 /* 0: found. */
-static int hint_try(struct leaf_hint *hint, struct visit *visit)
+static int hint_try(struct leaf_hint *hint, struct run *run, struct slice key,
+		    struct place *ret_place)
 {
-	int result;
+	struct visit visit = {
+		.run = run,
+		.page = hint->page,
+		.fn = search_visitor,
+		.key = key,
+		.mark = &hint->mark,
+		.place = ret_place,
+	};
+	int result = visit_any_length(&visit, run->footer.block_pages);
 
-	if (hint->run != visit->run || !hint->trust)
-		return 1;
-	visit->fn = search_visitor;
-	visit->page = hint->page;
-	visit->level = 0;
-	result = visit_any_length(visit, visit->run->footer.block_pages);
 	if (result)
 		hint->trust--;
 	else if (hint->trust < HINT_TRUST_MAX)
@@ -404,46 +417,53 @@ static void hint_learn(struct leaf_hint *hint, const struct run *run,
 {
 	uint64_t step = page - hint->page;
 
-	if (hint->run != run || step > HINT_STEP_PAGES_MAX)
+	if (hint->serial != run->serial || step > HINT_STEP_PAGES_MAX)
 		hint->trust = 0;
 	else if (hint->trust < HINT_TRUST_MAX)
 		hint->trust++;
-	hint->run = run;
+	hint->serial = run->serial;
 	hint->page = page;
+	hint->mark.offset = 0;
 }
 
-int run_get(struct run *run, struct slice key, struct place *ret_place,
-	    enum run_probe *ret_probe)
+/* What the filter does not deny: on the way down from the root. */
+static int run_search(struct run *run, struct slice key, uint64_t *ret_page,
+		      struct place *ret_place)
 {
-	struct visit visit = { .run = run, .key = key };
-	struct leaf_hint *hint = hint_for(key);
+	struct visit visit = { .run = run, .key = key, .place = ret_place };
 	uint64_t page_end;
 	int result;
 
-	if (hint_try(hint, &visit) == 0) {
-		*ret_probe = RUN_FOUND;
-		*ret_place = visit.place;
-		return 0;
-	}
-	/* A damaged filter knows nothing: run_verify reports it. */
-	if (run_filter_probe(run, bloom_hash(key)) == 1) {
-		*ret_probe = RUN_BLOOM_MISS;
+	if (run->footer.level_count == 0)
 		return 1;
-	}
-	if (run->footer.level_count == 0) {
-		*ret_probe = RUN_FALSE_MATCH;
-		return 1;
-	}
 	result = descend(&visit, &page_end);
 	if (!result)
 		result = visit_any_length(&visit, page_end);
-	if (result < 0)
-		return result;
-	*ret_probe = result ? RUN_FALSE_MATCH : RUN_FOUND;
-	if (!result) {
-		*ret_place = visit.place;
-		hint_learn(hint, run, visit.page);
+	*ret_page = visit.page;
+	return result;
+}
+
+int run_get(struct run *run, struct slice key, uint64_t hash,
+	    struct place *ret_place, enum run_probe *ret_probe)
+{
+	struct leaf_hint *hint = hint_for(key);
+	uint64_t page;
+	int result;
+
+	*ret_probe = RUN_FOUND;
+	if (hint->trust && hint->serial == run->serial &&
+	    hint_try(hint, run, key, ret_place) == 0)
+		return 0;
+	/* A damaged filter knows nothing: run_verify reports it. */
+	if (run_filter_probe(run, hash) == 1) {
+		*ret_probe = RUN_BLOOM_MISS;
+		return 1;
 	}
+	result = run_search(run, key, &page, ret_place);
+	if (result == 0)
+		hint_learn(hint, run, page);
+	else
+		*ret_probe = RUN_FALSE_MATCH;
 	return result;
 }
 

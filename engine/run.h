@@ -95,13 +95,14 @@ enum run_probe {
 void run_filter_prefetch(const struct run *run, uint64_t hash);
 
 /*
- * 0 with the place (perhaps a tombstone; lsn 0), 1 when absent. -EBADMSG: a
+ * Of a key and its bloom_hash: 0 with the place (perhaps a tombstone; lsn 0), 1
+ * when absent; *ret_place is undefined unless it is 0. -EBADMSG: a
  * block needed is damaged; -EUCLEAN: its checksum is right and its contents
  * are not; -EIO. *ret_probe is set with 0 and 1. A damaged filter is no error
  * here. Any number of threads at a time.
  */
-int run_get(struct run *run, struct slice key, struct place *ret_place,
-	    enum run_probe *ret_probe);
+int run_get(struct run *run, struct slice key, uint64_t hash,
+	    struct place *ret_place, enum run_probe *ret_probe);
 
 /*
  * An ordered source over the run; holds a reference. It stands nowhere (next

@@ -24,6 +24,7 @@ struct run {
 	struct run_summary summary;
 	uint32_t seed;
 	uint64_t page_count;
+	uint64_t serial; /* of no other run that this process ever opened */
 
 	/* Atomic. A bit a page: the block or filter page that begins there
 	 * matched its checksum. A hint, so relaxed: see run.c. */

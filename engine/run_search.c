@@ -11,6 +11,7 @@
 #include "engine/run_search.h"
 
 #include <errno.h>
+#include <string.h>
 
 /*
  * How an entry's key compares with the one searched: <0, 0, >0. *match is how
@@ -46,13 +47,30 @@ static unsigned int entries_of_restart(const struct run_cursor *cursor)
 	return left < block->interval ? left : block->interval;
 }
 
+/* Behind the entry of `key`, which has that index and ends there. */
+static void mark_set(struct run_mark *mark, const struct run_block *leaf,
+		     const uint8_t *at, unsigned int index, struct slice key,
+		     struct run_place_base base)
+{
+	mark->offset = 0;
+	if (key.size > RUN_MARK_KEY_MAX)
+		return;
+	mark->offset = (size_t)(at - leaf->bytes);
+	mark->index = index + 1;
+	mark->base = base;
+	mark->key_size = key.size;
+	if (key.size)
+		memcpy(mark->key, key.data, key.size);
+}
+
 int run_leaf_find(const struct run_block *leaf, struct slice key,
-		  struct place *ret_place)
+		  struct place *ret_place, struct run_mark *mark)
 {
 	const uint8_t *end = leaf->bytes + leaf->end;
 	struct run_place_base base = { leaf->base, 0 };
 	struct run_cursor cursor;
 	struct run_entry_head head;
+	unsigned int index, left;
 	const uint8_t *at;
 	size_t match = 0;
 	int relation, error = run_cursor_seek(&cursor, leaf, key);
@@ -66,11 +84,11 @@ int run_leaf_find(const struct run_block *leaf, struct slice key,
 	if (!at)
 		return -EUCLEAN;
 	relation = search_relation(&head, key, &match);
-	if (relation >= 0)
-		return relation;
 	base = run_place_base_of(ret_place);
+	index = cursor.index;
 
-	for (unsigned int i = entries_of_restart(&cursor); i > 1; i--) {
+	for (left = entries_of_restart(&cursor); relation < 0 && left > 1;
+	     left--, index++) {
 		at = run_entry_head_decode(at, end, &head);
 		if (!at)
 			return -EUCLEAN;
@@ -81,10 +99,49 @@ int run_leaf_find(const struct run_block *leaf, struct slice key,
 			at = run_place_skip(at, end);
 		if (!at)
 			return -EUCLEAN;
-		if (relation >= 0)
-			return relation;
 	}
-	return 1;
+	if (relation)
+		return 1;
+	if (mark)
+		mark_set(mark, leaf, at, index, key, base);
+	return 0;
+}
+
+/* Whether `key` is the entry that has this head, behind the mark's. */
+static bool mark_leads_to(const struct run_mark *mark,
+			  const struct run_entry_head *head, struct slice key)
+{
+	return head->shared <= mark->key_size &&
+	       key.size == head->shared + head->suffix.size &&
+	       slice_equal(slice_from(key, head->shared), head->suffix) &&
+	       slice_equal(slice_of(key.data, head->shared),
+			   slice_of(mark->key, head->shared));
+}
+
+int run_leaf_follow(const struct run_block *leaf, struct slice key,
+		    struct place *ret_place, struct run_mark *mark)
+{
+	const uint8_t *end = leaf->bytes + leaf->end;
+	struct run_place_base base = mark->base;
+	unsigned int index = mark->index;
+	bool restart = index % leaf->interval == 0;
+	struct run_entry_head head;
+	const uint8_t *at;
+
+	/* The block may have been read anew since, and be damaged now. */
+	if (!mark->offset || index >= leaf->count || mark->offset >= leaf->end)
+		return 1;
+	if (restart)
+		base = (struct run_place_base){ leaf->base, 0 };
+	at = run_entry_head_decode(leaf->bytes + mark->offset, end, &head);
+	if (!at || !mark_leads_to(mark, &head, key))
+		return 1;
+	at = run_place_decode(at, end, &base, ret_place);
+	if (!at)
+		return 1;
+	mark_set(mark, leaf, at, index, key,
+		 restart ? run_place_base_of(ret_place) : base);
+	return 0;
 }
 
 int run_index_find(const struct run_block *block, struct slice key,

@@ -105,15 +105,16 @@ struct segment *view_segment(const struct view *view, uint64_t id)
 	return NULL;
 }
 
-void view_prefetch(const struct view *view, struct slice key)
+static void view_prefetch_hash(const struct view *view, uint64_t hash)
 {
-	uint64_t hash;
-
-	if (!view->run_count)
-		return;
-	hash = bloom_hash(key);
 	for (size_t i = 0; i < view->run_count; i++)
 		run_filter_prefetch(view->runs[i], hash);
+}
+
+void view_prefetch(const struct view *view, struct slice key)
+{
+	if (view->run_count)
+		view_prefetch_hash(view, bloom_hash(key));
 }
 
 int view_find(const struct view *view, struct slice key, bool below_active,
@@ -121,13 +122,14 @@ int view_find(const struct view *view, struct slice key, bool below_active,
 {
 	struct view_probe unused = { 0 };
 	enum run_probe outcome = RUN_BLOOM_MISS;
+	uint64_t hash = view->run_count ? bloom_hash(key) : 0;
 	int result;
 
 	if (!probe)
 		probe = &unused;
 	/* Whoever leaves out the memtable has had time to do so before. */
 	if (!below_active)
-		view_prefetch(view, key);
+		view_prefetch_hash(view, hash);
 	if (!below_active && view->active &&
 	    memtable_get(view->active, key, ret_place) == 0) {
 		probe->memtable_hit = true;
@@ -140,7 +142,7 @@ int view_find(const struct view *view, struct slice key, bool below_active,
 		}
 	}
 	for (size_t i = 0; i < view->run_count; i++) {
-		result = run_get(view->runs[i], key, ret_place, &outcome);
+		result = run_get(view->runs[i], key, hash, ret_place, &outcome);
 		if (result <= 0)
 			return result;
 		if (outcome == RUN_BLOOM_MISS)

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/bloom.h"
 #include "engine/codec.h"
 #include "engine/run.h"
 
@@ -184,7 +185,9 @@ static void measure_gets(struct run *run, const char *kind, const char *what,
 			enum run_probe probe;
 			struct place place;
 
-			check(run_get(run, key_slice(&batch[j]), &place,
+			struct slice key = key_slice(&batch[j]);
+
+			check(run_get(run, key, bloom_hash(key), &place,
 				      &probe),
 			      "get");
 			outcomes[probe]++;

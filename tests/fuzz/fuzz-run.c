@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/bloom.h"
 #include "engine/run.h"
 #include "engine/source.h"
 #include "tests/fuzz/fuzz.h"
@@ -18,6 +19,14 @@ static const struct run_identity identity = { .store_uuid = "0123456789abcde",
 static struct slice key_of(unsigned int i, char bytes[32])
 {
 	return slice_of(bytes, (size_t)snprintf(bytes, 32, "user/%u", i));
+}
+
+static void find(struct run *run, struct slice key)
+{
+	enum run_probe probe;
+	struct place place;
+
+	run_get(run, key, bloom_hash(key), &place, &probe);
 }
 
 static void read_in_order(struct run *run)
@@ -40,8 +49,6 @@ static void read_in_order(struct run *run)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice bytes = fuzz_begin(data, size);
-	enum run_probe probe;
-	struct place place;
 	struct run *run;
 	char key[32];
 
@@ -50,8 +57,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (run_open(quick_io(), fuzz_directory_fd(), &identity, &run))
 		return 0;
 	for (unsigned int i = 0; i < 300; i += 23)
-		run_get(run, key_of(i, key), &place, &probe);
-	run_get(run, SLICE_LITERAL(""), &place, &probe);
+		find(run, key_of(i, key));
+	for (unsigned int i = 0; i < 300; i++)
+		find(run, key_of(i, key));
+	find(run, SLICE_LITERAL(""));
 	read_in_order(run);
 	run_verify(run);
 	run_unref(run);

@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "engine/bloom.h"
 #include "engine/codec.h"
 #include "engine/run.h"
 
@@ -230,6 +231,12 @@ static inline void assert_place(const struct place *a, const struct place *b)
 	assert_int_equal(a->lsn, 0);
 }
 
+static inline int find_place(struct run *run, struct slice key,
+			     struct place *ret_place, enum run_probe *ret_probe)
+{
+	return run_get(run, key, bloom_hash(key), ret_place, ret_probe);
+}
+
 /* A get of any key gives what the model has. */
 static inline void check_get(struct run *run, const struct model *model,
 			     struct slice key)
@@ -239,7 +246,7 @@ static inline void check_get(struct run *run, const struct model *model,
 		       slice_equal(model_key(model, i), key);
 	enum run_probe probe;
 	struct place place;
-	int result = run_get(run, key, &place, &probe);
+	int result = find_place(run, key, &place, &probe);
 
 	assert_int_equal(result, present ? 0 : 1);
 	if (present) {

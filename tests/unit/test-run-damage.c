@@ -65,7 +65,8 @@ static void check_damaged_gets(struct run *run, const struct model *model)
 	for (size_t i = 0; i < model->count; i++) {
 		enum run_probe probe;
 		struct place place;
-		int result = run_get(run, model_key(model, i), &place, &probe);
+		int result =
+			find_place(run, model_key(model, i), &place, &probe);
 
 		if (result == 0)
 			assert_place(&place, &model->entries[i].place);
@@ -138,7 +139,7 @@ static void damage_of_the_leaf_found_in_last_is_detected(void **state)
 	run_drop_cache(run);
 	for (size_t i = 50; i < 100; i++)
 		assert_true(is_damage(
-			run_get(run, model_key(&model, i), &place, &probe)));
+			find_place(run, model_key(&model, i), &place, &probe)));
 	byte ^= 1;
 	assert_int_equal(pwrite(fd, &byte, 1, 100), 1);
 	close(fd);
@@ -190,7 +191,7 @@ static void a_run_cut_off_while_open_gives_errors(void **state)
 	fd = open_file(O_RDWR);
 	assert_int_equal(ftruncate(fd, 0), 0);
 	close(fd);
-	assert_int_equal(run_get(run, model_key(&model, 0), &place, &probe),
+	assert_int_equal(find_place(run, model_key(&model, 0), &place, &probe),
 			 -EIO);
 	assert_int_equal(run_verify(run), -EIO);
 	source = run_source_new(run);
@@ -221,7 +222,7 @@ static void use_forged(struct run *run, const struct model *model)
 	int result;
 
 	for (size_t i = 0; i < model->count; i += 1 + model->count / 7) {
-		run_get(run, model_key(model, i), &place, &probe);
+		find_place(run, model_key(model, i), &place, &probe);
 		source_seek(source, model_key(model, i), true);
 	}
 	result = source_seek(source, slice_of(NULL, 0), false);
@@ -422,8 +423,8 @@ static void a_failed_read_is_an_error_and_no_more(void **state)
 			continue;
 		}
 		for (size_t i = 0; i < model.count; i++) {
-			error = run_get(run, model_key(&model, i), &place,
-					&probe);
+			error = find_place(run, model_key(&model, i), &place,
+					   &probe);
 			if (!error)
 				assert_place(&place, &model.entries[i].place);
 			else

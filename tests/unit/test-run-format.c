@@ -451,6 +451,83 @@ static void a_block_is_walked_from_end_to_end(void **state)
 	}
 }
 
+/* Asserts what the mark leads to: the entry of that number, or nothing. */
+static void check_follow(const struct run_block *block, struct run_mark *mark,
+			 unsigned int number, int expected)
+{
+	struct place place;
+	char key[16];
+	int size = snprintf(key, sizeof(key), "key%04u", number);
+
+	assert_int_equal(run_leaf_follow(block, slice_of(key, (size_t)size),
+					 &place, mark),
+			 expected);
+	if (!expected)
+		assert_place(place, place_of(1, number, 1, false));
+}
+
+static void a_mark_leads_to_the_next_key_and_no_other(void **state)
+{
+	uint8_t *bytes = make_block(0, 100);
+	struct run_block block;
+	struct run_mark mark = { 0 };
+	struct place place;
+
+	(void)state;
+	assert_int_equal(
+		run_block_decode(slice_of(bytes, RUN_PAGE_BYTES), &block), 0);
+	check_follow(&block, &mark, 0, 1);
+	for (unsigned int i = 0; i < 100; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "key%04u", i);
+		assert_int_equal(run_leaf_find(&block, slice_of(key, 7), &place,
+					       &mark),
+				 0);
+		assert_place(place, place_of(1, i, 1, false));
+		check_follow(&block, &mark, i, 1);
+		check_follow(&block, &mark, i + 2, 1);
+		for (unsigned int next = i + 1; next < 100; next++)
+			check_follow(&block, &mark, next, 0);
+		check_follow(&block, &mark, 100, 1);
+	}
+	free(bytes);
+}
+
+/* The mark has room for the keys that are looked for in order. */
+static void a_key_that_is_too_long_leaves_no_mark(void **state)
+{
+	uint8_t bytes[RUN_MARK_KEY_MAX + 1] = { 0 };
+	union run_value value = { .place = place_of(1, 64, 100, false) };
+	struct run_builder builder;
+	struct run_block block;
+	struct run_mark mark = { 0 };
+	struct slice leaf;
+	struct place place;
+
+	(void)state;
+	run_builder_init(&builder, 0);
+	for (size_t size = RUN_MARK_KEY_MAX - 1; size <= sizeof(bytes); size++)
+		assert_int_equal(run_builder_add(&builder,
+						 slice_of(bytes, size), &value),
+				 0);
+	assert_int_equal(run_builder_finish(&builder, 1, 1, &leaf), 0);
+	assert_int_equal(run_block_decode(leaf, &block), 0);
+	assert_int_equal(run_leaf_find(&block,
+				       slice_of(bytes, RUN_MARK_KEY_MAX - 1),
+				       &place, &mark),
+			 0);
+	assert_int_equal(run_leaf_follow(&block,
+					 slice_of(bytes, RUN_MARK_KEY_MAX),
+					 &place, &mark),
+			 0);
+	assert_int_equal(run_leaf_follow(&block, slice_of(bytes, sizeof(bytes)),
+					 &place, &mark),
+			 0);
+	assert_int_equal(mark.offset, 0);
+	run_builder_release(&builder);
+}
+
 static void an_index_leads_to_the_last_child_not_beyond_the_key(void **state)
 {
 	uint8_t *bytes = make_block(1, 100);
@@ -537,6 +614,7 @@ static void use_block(const struct run_block *block)
 {
 	struct run_cursor cursor;
 	struct run_entry entry;
+	struct run_mark mark = { .key_size = 7, .key = "key0000" };
 	struct buf key = { 0 };
 	struct place place;
 	uint64_t child;
@@ -554,7 +632,10 @@ static void use_block(const struct run_block *block)
 		int size = snprintf(text, sizeof(text), "key%04u", i);
 		struct slice wanted = { text, (size_t)size };
 
-		run_leaf_find(block, wanted, &place);
+		run_leaf_find(block, wanted, &place, NULL);
+		mark.offset = i * 41;
+		mark.index = i;
+		run_leaf_follow(block, wanted, &place, &mark);
 		run_index_find(block, wanted, &child);
 	}
 	buf_release(&key);
@@ -598,6 +679,8 @@ int main(void)
 		cmocka_unit_test(neighbours_in_the_log_take_few_bytes),
 		cmocka_unit_test(a_cut_off_entry_is_bad_and_never_read_past),
 		cmocka_unit_test(a_block_is_walked_from_end_to_end),
+		cmocka_unit_test(a_mark_leads_to_the_next_key_and_no_other),
+		cmocka_unit_test(a_key_that_is_too_long_leaves_no_mark),
 		cmocka_unit_test(
 			an_index_leads_to_the_last_child_not_beyond_the_key),
 		cmocka_unit_test(an_index_block_holds_two_keys_of_any_length),
