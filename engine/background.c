@@ -80,10 +80,7 @@ void background_note_read(struct kv *kv, size_t size_bytes)
 
 static uint64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return time_now_ns() / 1000000;
 }
 
 bool background_sleep(struct kv *kv, uint64_t ms)

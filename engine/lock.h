@@ -167,19 +167,26 @@ static inline void condition_wait(struct condition *c, struct mutex *m)
 	lock_checked(pthread_cond_wait(&c->os, &m->os));
 }
 
-/* The moment in so many milliseconds, by that clock. */
+/* By that clock. */
+static inline uint64_t time_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static inline struct timespec time_after_ns(uint64_t ns)
+{
+	uint64_t moment = time_now_ns() + ns;
+
+	return (struct timespec){ (time_t)(moment / 1000000000u),
+				  (long)(moment % 1000000000u) };
+}
+
 static inline struct timespec time_after_ms(uint64_t ms)
 {
-	struct timespec moment;
-
-	clock_gettime(CLOCK_MONOTONIC, &moment);
-	moment.tv_sec += (time_t)(ms / 1000);
-	moment.tv_nsec += (long)(ms % 1000) * 1000000L;
-	if (moment.tv_nsec >= 1000000000L) {
-		moment.tv_sec++;
-		moment.tv_nsec -= 1000000000L;
-	}
-	return moment;
+	return time_after_ns(ms * 1000000u);
 }
 
 /* Waits until woken; false: until that moment. Spurious wake-ups happen. */

@@ -100,14 +100,6 @@ void jobs_free(struct jobs *jobs)
 	free(jobs);
 }
 
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* How long a job that has done so much is to wait, to keep to its rate. */
 static uint64_t pause_ns(uint64_t done, uint64_t rate, uint64_t elapsed_ns)
 {
@@ -146,8 +138,8 @@ static int on_progress(void *ctx, uint64_t done, uint64_t total)
 	started_ns = jobs->started_ns;
 	mutex_unlock(&jobs->lock);
 	if (rate && done > from)
-		job_pause(jobs,
-			  pause_ns(done - from, rate, clock_ns() - started_ns));
+		job_pause(jobs, pause_ns(done - from, rate,
+					 time_now_ns() - started_ns));
 	return atomic_load(&jobs->cancelled);
 }
 
@@ -295,7 +287,7 @@ int jobs_start(struct jobs *jobs, enum kvfs_job_kind kind,
 	atomic_store(&jobs->cancelled, false);
 	jobs->how = *how;
 	jobs->from_bytes = UINT64_MAX;
-	jobs->started_ns = clock_ns();
+	jobs->started_ns = time_now_ns();
 	jobs->status = (struct kvfs_job_status){
 		.kind = kind,
 		.state = KVFS_JOB_RUNNING,

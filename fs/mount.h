@@ -30,6 +30,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "engine/lock.h"
 #include "fs/channel.h"
 #include "fs/draft.h"
 #include "fs/dropper.h"
@@ -97,7 +98,6 @@ struct request {
 	uint64_t start_ns;
 };
 
-uint64_t time_now_ns(void);
 struct request request_begin(fuse_req_t req, enum op op, uint64_t ino);
 /* Who asks. Looks up supplementary groups while `req` is not replied to. */
 struct fs_cred request_cred(fuse_req_t req);

@@ -16,21 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <time.h>
 
 #include "fs/log.h"
 #include "fs/mount.h"
 
 #define BLOCK_BYTES 4096u     /* the unit of statfs(2) */
 #define GROUP_COUNT_MAX 65536 /* NGROUPS_MAX of Linux */
-
-uint64_t time_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 struct request request_begin(fuse_req_t req, enum op op, uint64_t ino)
 {

@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "engine/lock.h"
 #include "tools/figures.h"
 #include "tools/kvctl.h"
 #include "tools/number.h"
@@ -34,14 +34,6 @@ struct top {
 	struct buf frame;
 	int error;
 };
-
-static uint64_t clock_ns(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
 
 /* --- a frame --- */
 
@@ -220,7 +212,7 @@ static int figures_load(struct invocation *inv, struct top *top)
 	r = target_report(inv->target, TARGET_STATS_JSON, &text);
 	if (r == 0)
 		r = figures_parse(buf_slice(&text), &top->now);
-	top->now_ns = clock_ns();
+	top->now_ns = time_now_ns();
 	buf_release(&text);
 	if (r == -EOPNOTSUPP)
 		report_error("%s: mounted with stats=off", inv->store);

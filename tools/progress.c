@@ -12,22 +12,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "engine/lock.h"
 #include "tools/report.h"
 
 #define DRAW_INTERVAL_NS 100000000u
 #define WIDTH_MAX 200
 #define WIDTH_DEFAULT 80
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static size_t terminal_width(void)
 {
@@ -48,7 +40,7 @@ void progress_begin(struct progress *progress, const char *label)
 	*progress = (struct progress){
 		.label = label,
 		.enabled = isatty(STDERR_FILENO) == 1,
-		.started_ns = now_ns(),
+		.started_ns = time_now_ns(),
 	};
 	if (progress->enabled)
 		report_set_prepare(line_wipe);
@@ -61,7 +53,7 @@ void progress_update(struct progress *progress, uint64_t done, uint64_t total)
 
 	if (!progress->enabled)
 		return;
-	now = now_ns();
+	now = time_now_ns();
 	if (progress->drawn_ns && now - progress->drawn_ns < DRAW_INTERVAL_NS)
 		return;
 	progress->drawn_ns = now;
