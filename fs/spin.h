@@ -6,18 +6,16 @@
  * some 5 to 50 us after the request has come, which is more than most requests
  * take; one that stays awake takes it at once, but keeps a processor from
  * others, maybe from the very program that would send it. No rule tells which
- * counts for more, so it is tried: while requests come in a stream, now and
- * then a window of them is waited for the other way, and the time that a
- * request takes from one to the next is compared.
- *
- *	windows   a a a a a a a A | b | a a a a a ...
- *	compared                A   b     b faster, again and again: change
+ * counts for more, so it is tried (engine/trial.h) while requests come in a
+ * stream, by the time that a request takes from one to the next.
  *
  * Pure functions of the times they are given; used by one thread.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "engine/trial.h"
 
 /* Awake for so long at most, each time. */
 #define SPIN_NS 20000u
@@ -26,15 +24,7 @@ struct spin {
 	bool possible; /* there is another processor */
 	/* how long requests let us wait: a decaying average */
 	uint64_t gap_ns;
-	/* the window */
-	bool spins;
-	unsigned int request_count;
-	uint64_t time_ns;
-	/* those before */
-	unsigned int window_count;
-	uint64_t previous_ns;
-	/* time with spinning, in 1024ths of that without: decaying average */
-	uint32_t ratio;
+	struct trial awake; /* its second way */
 };
 
 void spin_init(struct spin *spin, long processor_count);
