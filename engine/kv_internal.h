@@ -20,6 +20,7 @@
 #include "engine/manifest.h"
 #include "engine/reserve.h"
 #include "engine/segment.h"
+#include "engine/sync_plan.h"
 #include "engine/view.h"
 
 struct checkpoint;
@@ -93,7 +94,10 @@ struct kv {
 	/* Guarded by sync_lock. */
 	struct mutex sync_lock;
 	struct condition sync_done;
+	struct condition sync_joined; /* all have that the leader waits for */
 	bool syncing;
+	unsigned int sync_arrived; /* callers since the last sync began */
+	struct sync_plan sync_plan;
 
 	struct mutex compact_lock; /* one merge or compaction at a time */
 

@@ -189,6 +189,8 @@ static struct kv *kv_new(const struct kv_options *options)
 	condition_init(&kv->flushed);
 	mutex_init(&kv->sync_lock);
 	condition_init(&kv->sync_done);
+	condition_init(&kv->sync_joined);
+	sync_plan_init(&kv->sync_plan);
 	mutex_init(&kv->compact_lock);
 	mutex_init(&kv->flush_lock);
 	mutex_init(&kv->manifest_lock);
@@ -217,6 +219,7 @@ static void kv_free(struct kv *kv) NO_THREAD_SAFETY_ANALYSIS
 	condition_release(&kv->flushed);
 	mutex_release(&kv->sync_lock);
 	condition_release(&kv->sync_done);
+	condition_release(&kv->sync_joined);
 	mutex_release(&kv->compact_lock);
 	mutex_release(&kv->flush_lock);
 	mutex_release(&kv->manifest_lock);

@@ -10,9 +10,10 @@
  * 3. A sync that failed is final: the kernel may have dropped the pages, and
  *    would call the next sync a success.
  *
- * Group commit: the first caller that finds nobody syncing leads; it covers
- * everything written up to the moment it begins. The others wait, and one of
- * those not covered leads next.
+ * Group commit: the first caller that finds nobody syncing leads; it may wait
+ * a little for others to come (sync_plan.h), and covers everything written up to
+ * the moment it begins. The others wait, and one of those not covered leads
+ * next.
  */
 
 #include <errno.h>
@@ -244,12 +245,50 @@ out:
 	return error;
 }
 
+static void log_sync_gather(struct kv *kv) REQUIRES(kv->sync_lock)
+{
+	const struct sync_plan *plan = &kv->sync_plan;
+	uint64_t wait_ns = sync_plan_wait_ns(plan, kv->sync_arrived);
+	struct timespec until;
+
+	if (!wait_ns)
+		return;
+	until = time_after_ns(wait_ns);
+	while (kv->sync_arrived < plan->expected &&
+	       condition_wait_until(&kv->sync_joined, &kv->sync_lock, &until))
+		;
+}
+
+/* Leads a sync. The lock is not held while it runs. */
+static int log_sync_group(struct kv *kv) REQUIRES(kv->sync_lock)
+{
+	struct sync_group group;
+	int error;
+
+	kv->syncing = true;
+	log_sync_gather(kv);
+	group.members = kv->sync_arrived;
+	kv->sync_arrived = 0;
+	mutex_unlock(&kv->sync_lock);
+	group.began_ns = time_now_ns();
+	error = log_sync_lead(kv);
+	group.ended_ns = time_now_ns();
+	mutex_lock(&kv->sync_lock);
+	group.newcomers = kv->sync_arrived;
+	sync_plan_learn(&kv->sync_plan, &group);
+	kv->syncing = false;
+	return error;
+}
+
 int log_sync(struct kv *kv, uint64_t lsn)
 {
 	bool led = false;
 	int error = 0;
 
 	mutex_lock(&kv->sync_lock);
+	if (atomic_load(&kv->durable_lsn) < lsn &&
+	    ++kv->sync_arrived == kv->sync_plan.expected)
+		condition_wake_one(&kv->sync_joined);
 	while (atomic_load(&kv->durable_lsn) < lsn) {
 		if (atomic_load(&kv->failed)) {
 			error = -EIO;
@@ -259,11 +298,7 @@ int log_sync(struct kv *kv, uint64_t lsn)
 			condition_wait(&kv->sync_done, &kv->sync_lock);
 			continue;
 		}
-		kv->syncing = true;
-		mutex_unlock(&kv->sync_lock);
-		error = log_sync_lead(kv);
-		mutex_lock(&kv->sync_lock);
-		kv->syncing = false;
+		error = log_sync_group(kv);
 		led = true;
 		if (error)
 			break;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What to merge and what to compact, as tables of literals. */
+/* What to merge, what to compact and whom to wait for, as tables of literals. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +11,7 @@
 
 #include "engine/compact_plan.h"
 #include "engine/merge_plan.h"
+#include "engine/sync_plan.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -132,6 +133,90 @@ static void a_tombstone_lives_while_an_older_record_may(void **state)
 	assert_false(tombstone_needed(c, stays, 1, 20));
 }
 
+/* Syncs of a microsecond by so many callers, where who leads at once takes half
+ * of them with it, and who waits takes all, after so long. */
+struct sync_world {
+	unsigned int callers;
+	uint64_t gather_ns;
+	uint64_t now_ns;
+};
+
+/* So many syncs; how many of them were waited for. */
+static unsigned int sync_often(struct sync_plan *plan, struct sync_world *world,
+			       unsigned int count)
+{
+	unsigned int waits = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		bool wait = sync_plan_wait_ns(plan, 1) > 0;
+		unsigned int members = wait ? world->callers :
+					      (world->callers + 1) / 2;
+		struct sync_group group = {
+			.members = members,
+			.newcomers = world->callers - members,
+			.began_ns = world->now_ns + wait * world->gather_ns,
+		};
+
+		group.ended_ns = group.began_ns + 1000;
+		world->now_ns = group.ended_ns;
+		sync_plan_learn(plan, &group);
+		waits += wait;
+	}
+	return waits;
+}
+
+static void who_syncs_alone_waits_for_nobody(void **state)
+{
+	struct sync_world world = { .callers = 1 };
+	struct sync_plan plan;
+
+	(void)state;
+	sync_plan_init(&plan);
+	assert_int_equal(sync_often(&plan, &world, 10000), 0);
+}
+
+static void callers_are_waited_for_where_that_is_faster(void **state)
+{
+	struct sync_world quick = { .callers = 8, .gather_ns = 100 };
+	struct sync_world slow = { .callers = 8, .gather_ns = 3000 };
+	struct sync_plan plan;
+
+	(void)state;
+	sync_plan_init(&plan);
+	sync_often(&plan, &quick, 1000);
+	assert_true(sync_often(&plan, &quick, 1000) > 750);
+	sync_often(&plan, &slow, 1000);
+	assert_true(sync_often(&plan, &slow, 1000) < 250);
+}
+
+static void who_is_not_there_any_more_is_not_waited_for(void **state)
+{
+	struct sync_world many = { .callers = 8, .gather_ns = 100 };
+	struct sync_world one = { .callers = 1 };
+	struct sync_plan plan;
+
+	(void)state;
+	sync_plan_init(&plan);
+	sync_often(&plan, &many, 2000);
+	sync_often(&plan, &one, 1);
+	assert_int_equal(sync_often(&plan, &one, 1000), 0);
+}
+
+static void half_a_sync_is_waited_but_no_longer_than_a_moment(void **state)
+{
+	struct sync_plan plan;
+
+	(void)state;
+	sync_plan_init(&plan);
+	plan.waiting.second = true;
+	plan.expected = 2;
+	plan.sync_ns = 1000;
+	assert_int_equal(sync_plan_wait_ns(&plan, 2), 0);
+	assert_int_equal(sync_plan_wait_ns(&plan, 1), 500);
+	plan.sync_ns = 3000000000;
+	assert_int_equal(sync_plan_wait_ns(&plan, 1), 5000000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +229,11 @@ int main(void)
 		cmocka_unit_test(what_is_not_eligible_is_left_alone),
 		cmocka_unit_test(tombstones_are_a_gain_when_nothing_needs_them),
 		cmocka_unit_test(a_tombstone_lives_while_an_older_record_may),
+		cmocka_unit_test(who_syncs_alone_waits_for_nobody),
+		cmocka_unit_test(callers_are_waited_for_where_that_is_faster),
+		cmocka_unit_test(who_is_not_there_any_more_is_not_waited_for),
+		cmocka_unit_test(
+			half_a_sync_is_waited_but_no_longer_than_a_moment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
