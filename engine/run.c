@@ -30,6 +30,7 @@
 #include "engine/run.h"
 #include "engine/run_block.h"
 #include "engine/run_format.h"
+#include "engine/run_hint.h"
 #include "engine/run_internal.h"
 #include "engine/run_search.h"
 
@@ -359,40 +360,9 @@ void run_filter_prefetch(const struct run *run, uint64_t hash)
 				   filter_line_offset(run, hash));
 }
 
-/* --- the leaf of the key before --- */
-
-/*
- * Where a thread found a key last. Who asks for keys in order finds the next
- * one there, too, mostly at the mark, and needs neither the filter nor the way
- * down.
- *
- * It is only ever tried: what a leaf of the run has, the run has; for all else,
- * that the leaf does not have the key or is none, the usual way is gone.
- * Nothing of it is shared with other threads.
- */
-struct leaf_hint {
-	uint64_t serial; /* of the run; 0: none */
-	uint64_t page;
-	unsigned int trust; /* 0: it is not tried */
-	struct run_mark mark;
-};
-
-/* By length: keys of different kinds, asked for in turns, differ in it. */
-#define HINT_COUNT 16u
-#define HINT_TRUST_MAX 4u
-/* A leaf so close behind the last one is where a walk in order comes to. */
-#define HINT_STEP_PAGES_MAX 8u
-
-static struct leaf_hint *hint_for(struct slice key)
-{
-	static _Thread_local struct leaf_hint hints[HINT_COUNT];
-
-	return &hints[key.size % HINT_COUNT];
-}
-
-/* 0: found. */
-static int hint_try(struct leaf_hint *hint, struct run *run, struct slice key,
-		    struct place *ret_place)
+/* The leaf of the key before. 0: found. */
+static int search_hinted(struct run *run, struct run_hint *hint,
+			 struct slice key, struct place *ret_place)
 {
 	struct visit visit = {
 		.run = run,
@@ -404,26 +374,8 @@ static int hint_try(struct leaf_hint *hint, struct run *run, struct slice key,
 	};
 	int result = visit_any_length(&visit, run->footer.block_pages);
 
-	if (result)
-		hint->trust--;
-	else if (hint->trust < HINT_TRUST_MAX)
-		hint->trust++;
+	run_hint_judge(hint, result == 0);
 	return result;
-}
-
-/* The key was found in this leaf, without the hint. */
-static void hint_learn(struct leaf_hint *hint, const struct run *run,
-		       uint64_t page)
-{
-	uint64_t step = page - hint->page;
-
-	if (hint->serial != run->serial || step > HINT_STEP_PAGES_MAX)
-		hint->trust = 0;
-	else if (hint->trust < HINT_TRUST_MAX)
-		hint->trust++;
-	hint->serial = run->serial;
-	hint->page = page;
-	hint->mark.offset = 0;
 }
 
 /* What the filter does not deny: on the way down from the root. */
@@ -446,13 +398,13 @@ static int run_search(struct run *run, struct slice key, uint64_t *ret_page,
 int run_get(struct run *run, struct slice key, uint64_t hash,
 	    struct place *ret_place, enum run_probe *ret_probe)
 {
-	struct leaf_hint *hint = hint_for(key);
+	struct run_hint *hint = run_hint_for(key);
 	uint64_t page;
 	int result;
 
 	*ret_probe = RUN_FOUND;
-	if (hint->trust && hint->serial == run->serial &&
-	    hint_try(hint, run, key, ret_place) == 0)
+	if (hint && hint->trust && hint->serial == run->serial &&
+	    search_hinted(run, hint, key, ret_place) == 0)
 		return 0;
 	/* A damaged filter knows nothing: run_verify reports it. */
 	if (run_filter_probe(run, hash) == 1) {
@@ -460,10 +412,10 @@ int run_get(struct run *run, struct slice key, uint64_t hash,
 		return 1;
 	}
 	result = run_search(run, key, &page, ret_place);
-	if (result == 0)
-		hint_learn(hint, run, page);
-	else
+	if (result)
 		*ret_probe = RUN_FALSE_MATCH;
+	else if (hint)
+		run_hint_learn(hint, run->serial, page);
 	return result;
 }
 

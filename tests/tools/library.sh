@@ -21,7 +21,7 @@ skip() {
 	exit 77
 }
 
-for tool in meson pkg-config python3 nm; do
+for tool in meson pkg-config python3 nm readelf; do
 	command -v "$tool" >/dev/null || skip "no $tool"
 done
 
@@ -88,3 +88,18 @@ diff declared static.names >&2 || fail 'the archive shows other names'
 case $(find "$libdir" -name 'libkvfs-engine.so.0') in
 '') fail 'no soname' ;;
 esac
+
+# A program that loads it by itself, late: then there is room for little data
+# of threads. Once loaded it stays, whoever closes it.
+size=$(readelf -lW "$libdir/libkvfs-engine.so" |
+	sed -n 's/^ *TLS *0x[^ ]* *0x[^ ]* *0x[^ ]* *0x[^ ]* *\(0x[^ ]*\).*/\1/p')
+[ -n "$size" ] || fail 'readelf was not understood'
+[ "$((size))" -le 64 ] || fail "$((size)) bytes of data for each thread"
+python3 - "$libdir/libkvfs-engine.so" <<'END' || fail 'loading it'
+import ctypes, sys
+engine = ctypes.CDLL(sys.argv[1])
+dlclose = ctypes.CDLL(None).dlclose
+dlclose.argtypes = [ctypes.c_void_p]
+assert dlclose(engine._handle) == 0
+assert "libkvfs-engine" in open("/proc/self/maps").read()
+END
