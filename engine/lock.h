@@ -170,10 +170,10 @@ static inline void condition_wait(struct condition *c, struct mutex *m)
 /* By that clock. */
 static inline uint64_t time_now_ns(void)
 {
-	struct timespec now;
+	struct timespec reading;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	clock_gettime(CLOCK_MONOTONIC, &reading);
+	return (uint64_t)reading.tv_sec * 1000000000u + (uint64_t)reading.tv_nsec;
 }
 
 static inline struct timespec time_after_ns(uint64_t ns)
