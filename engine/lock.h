@@ -173,7 +173,8 @@ static inline uint64_t time_now_ns(void)
 	struct timespec reading;
 
 	clock_gettime(CLOCK_MONOTONIC, &reading);
-	return (uint64_t)reading.tv_sec * 1000000000u + (uint64_t)reading.tv_nsec;
+	return (uint64_t)reading.tv_sec * 1000000000u +
+	       (uint64_t)reading.tv_nsec;
 }
 
 static inline struct timespec time_after_ns(uint64_t ns)
