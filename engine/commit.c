@@ -129,7 +129,7 @@ static void commit_init(struct kv *kv, struct commit *commit)
 	commit->desperate = false;
 }
 
-/* Field by field: to zero all of it first takes as long as to encode it. */
+/* Not zeroed as a whole, as commit_init(): the rest is set when it is known. */
 static void commit_op_init(struct commit_op *op, struct slice key,
 			   struct slice value, bool deletion)
 {

@@ -44,7 +44,7 @@ static inline void counter_add(atomic_uint_fast64_t *counter, uint64_t n)
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-/* Where nobody else adds: a tenth of what an atomic addition takes. */
+/* Where nobody else adds: without an atomic addition. */
 static inline void counter_add_alone(atomic_uint_fast64_t *counter, uint64_t n)
 {
 	n += atomic_load_explicit(counter, memory_order_relaxed);

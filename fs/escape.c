@@ -31,11 +31,6 @@ static bool has_mark(struct slice name, const char *mark)
 	       memcmp(name.data, mark, MARK_SIZE) == 0;
 }
 
-static struct slice slice_after(struct slice s, size_t size)
-{
-	return slice_of((const char *)s.data + size, s.size - size);
-}
-
 /* Cuts the first name off *rest; false when there is none left. The slash
  * behind it goes as well, so "a/" is two names: "a" and an empty one. */
 static bool next_component(struct slice *rest, bool *done,
@@ -53,7 +48,7 @@ static bool next_component(struct slice *rest, bool *done,
 	}
 	*ret_component = slice_of(rest->data,
 				  (size_t)(slash - (const char *)rest->data));
-	*rest = slice_after(*rest, ret_component->size + 1);
+	*rest = slice_from(*rest, ret_component->size + 1);
 	return true;
 }
 
@@ -141,7 +136,7 @@ static int is_escape(struct slice name, bool *ret_is)
 	error = buf_assign(&outer, name);
 	while (!error && has_mark(buf_slice(&outer), mark_last)) {
 		buf_clear(&inner);
-		error = body_decode(slice_after(buf_slice(&outer), MARK_SIZE),
+		error = body_decode(slice_from(buf_slice(&outer), MARK_SIZE),
 				    &inner);
 		if (error)
 			break;
@@ -162,7 +157,7 @@ static bool is_piece(struct slice name)
 {
 	return has_mark(name, mark_more) && name.size <= FS_NAME_MAX &&
 	       name.size - MARK_SIZE >= PIECE_FULL_MIN &&
-	       body_is_valid(slice_after(name, MARK_SIZE));
+	       body_is_valid(slice_from(name, MARK_SIZE));
 }
 
 static int is_plain(struct slice component, bool *ret_plain)
@@ -205,7 +200,7 @@ static int pieces_append(struct slice body, struct buf *path)
 			error = buf_append(path, "/", 1);
 		if (error)
 			return error;
-		body = slice_after(body, size);
+		body = slice_from(body, size);
 	}
 	error = buf_append(path, mark_last, MARK_SIZE);
 	return error ? error : buf_append(path, body.data, body.size);
@@ -273,7 +268,7 @@ static int chain_decode(struct slice path, struct buf *component,
 		if (!next_component(&rest, &done, &name) ||
 		    (!has_mark(name, mark_more) && !has_mark(name, mark_last)))
 			return 1;
-		error = body_decode(slice_after(name, MARK_SIZE), component);
+		error = body_decode(slice_from(name, MARK_SIZE), component);
 		if (error)
 			return error == -EINVAL ? 1 : error;
 		if (has_mark(name, mark_last))
@@ -313,7 +308,7 @@ static int path_decode(struct slice path, struct buf *component,
 		error = buf_append(key, "/", 1);
 		if (error)
 			return error;
-		path = slice_after(path, taken + 1);
+		path = slice_from(path, taken + 1);
 	}
 }
 

@@ -59,14 +59,12 @@ static int word_find(const char *const *words, size_t count, struct slice text)
 
 bool setting_of_xattr(struct slice name, enum partition_setting *ret_setting)
 {
-	size_t prefix = strlen(PARTITION_XATTR_PREFIX);
+	size_t prefix_size = strlen(PARTITION_XATTR_PREFIX);
 	int i;
 
 	if (!xattr_is_setting(name))
 		return false;
-	i = word_find(names, SETTING_COUNT,
-		      slice_of((const char *)name.data + prefix,
-			       name.size - prefix));
+	i = word_find(names, SETTING_COUNT, slice_from(name, prefix_size));
 	if (i < 0)
 		return false;
 	*ret_setting = (enum partition_setting)i;

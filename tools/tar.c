@@ -316,7 +316,7 @@ static bool is_named(struct slice record, const char *name, struct slice *ret)
 
 	if (record.size < size || memcmp(record.data, name, size) != 0)
 		return false;
-	*ret = slice_of((const char *)record.data + size, record.size - size);
+	*ret = slice_from(record, size);
 	return true;
 }
 

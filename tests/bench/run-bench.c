@@ -182,10 +182,9 @@ static void measure_gets(struct run *run, const char *kind, const char *what,
 		choose_batch(batch, present);
 		start = now_ns();
 		for (size_t j = 0; j < BATCH_KEYS; j++) {
+			struct slice key = key_slice(&batch[j]);
 			enum run_probe probe;
 			struct place place;
-
-			struct slice key = key_slice(&batch[j]);
 
 			check(run_get(run, key, bloom_hash(key), &place,
 				      &probe),
