@@ -164,6 +164,7 @@ static int sync_job_collect(struct kv *kv, struct sync_job *job)
 		if (segment->header.kind != SEGMENT_LOG || segment->synced ||
 		    segment->fd < 0)
 			continue;
+		segment->sync_begun = segment->end;
 		job->items[job->count++] =
 			(struct sync_item){ segment_ref(segment), segment->end,
 					    segment->sealed };

@@ -30,7 +30,10 @@
 #define SEAL_BYTES_MAX RECORD_HEAD_MAX
 /* Appends up to this size go to pages that were made ready, so many at once. */
 #define READY_APPEND_MAX (8u << 10)
-#define READY_BYTES (64u << 10)
+#define READY_BYTES (128u << 10)
+/* Of what was appended since the last sync so much may be made dirty ahead. */
+#define READY_DIRTY_PART 4u
+#define ZERO_BYTES (4u << 10)
 /* And up to this size, less is done by a copy than by a system call. */
 #define WINDOW_APPEND_MAX (2u << 10)
 /* What lies open to a stray pointer of this process. */
@@ -103,6 +106,7 @@ struct segment *segment_known(struct io *io, int dir_fd,
 	if (!segment)
 		return NULL;
 	segment->end = end;
+	segment->sync_begun = end;
 	segment->allocated = end;
 	segment->limit = end;
 	segment->counts = *counts;
@@ -268,16 +272,38 @@ void segment_advance(struct segment *segment, uint64_t size_bytes)
 	segment->synced = false;
 }
 
+/* Beyond the end there are zeros already: when this fails, nothing is lost. */
+static void segment_write_zeros(struct segment *segment, uint64_t offset,
+				uint64_t size_bytes)
+{
+	static const uint8_t zeros[ZERO_BYTES] = { 0 };
+	struct iovec iov[(READY_BYTES + READY_APPEND_MAX) / ZERO_BYTES];
+	size_t count = 0;
+
+	for (uint64_t left = size_bytes; left > 0; count++) {
+		size_t piece = left < ZERO_BYTES ? (size_t)left : ZERO_BYTES;
+
+		iov[count] = (struct iovec){ (void *)(uintptr_t)zeros, piece };
+		left -= piece;
+	}
+	io_write_vector(segment->io, segment->fd, iov, count, offset);
+}
+
 /*
  * A page that a small append is the first to touch is made for it alone, which
  * takes longer than all else about the append, and again a fault to map it when
- * the record is read. So some are made at once, ahead of the end: they are
+ * the record is read. So many are made at once, ahead of the end. They are
  * allocated but never written to, which reads as zeros without the disk.
+ *
+ * The system makes them with least work when zeros are written to them, but a
+ * sync that comes before the records do takes those zeros to the disk. So where
+ * syncs are frequent they are only read.
  */
 static void segment_make_ready(struct segment *segment, uint64_t size_bytes)
 {
 	uint64_t end = segment->end + size_bytes;
-	uint64_t from = segment->ready;
+	uint64_t unsynced = segment->end - segment->sync_begun;
+	uint64_t from = segment->ready, size;
 
 	if (size_bytes > READY_APPEND_MAX || end <= from ||
 	    segment_map(segment))
@@ -287,7 +313,10 @@ static void segment_make_ready(struct segment *segment, uint64_t size_bytes)
 	segment->ready = end + READY_BYTES;
 	if (segment->ready > segment->allocated)
 		segment->ready = segment->allocated;
-	io_map_populate(&segment->map, from, segment->ready - from);
+	size = segment->ready - from;
+	if (size <= unsynced / READY_DIRTY_PART)
+		segment_write_zeros(segment, from, size);
+	io_map_populate(&segment->map, from, size);
 }
 
 /* Whether the append can go through the window, which moves on when need be.

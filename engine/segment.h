@@ -58,6 +58,7 @@ struct segment {
 	int fd;         /* -1 when not being written */
 	uint64_t end;   /* bytes written */
 	uint64_t ready; /* up to there pages are in memory to be written to */
+	uint64_t sync_begun; /* the end when the last sync of the log began */
 	struct io_window window; /* where small appends go, ahead of the end */
 	bool windowless;         /* there is none to be had */
 	uint64_t limit;          /* bytes that the map will reach */

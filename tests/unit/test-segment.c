@@ -25,7 +25,9 @@ struct counting_io {
 	struct io io;
 	struct io_ops ops;
 	unsigned int writes, stores, windows;
-	unsigned int fail_store; /* 0: none */
+	unsigned int zero_writes; /* of zeros alone; no part of `writes` */
+	unsigned int fail_store;  /* 0: none */
+	bool fail_zeros;
 };
 
 struct fixture {
@@ -40,10 +42,29 @@ static struct counting_io *counting_of(struct io *io)
 	return (struct counting_io *)io;
 }
 
+static bool is_zeros(const struct iovec *iov, int count)
+{
+	for (int i = 0; i < count; i++) {
+		const uint8_t *bytes = iov[i].iov_base;
+
+		for (size_t at = 0; at < iov[i].iov_len; at++) {
+			if (bytes[at])
+				return false;
+		}
+	}
+	return true;
+}
+
 static ssize_t counted_pwritev(struct io *io, int fd, const struct iovec *iov,
 			       int count, uint64_t offset)
 {
-	counting_of(io)->writes++;
+	struct counting_io *counting = counting_of(io);
+	bool zeros = is_zeros(iov, count);
+
+	counting->writes += !zeros;
+	counting->zero_writes += zeros;
+	if (zeros && counting->fail_zeros)
+		return -EIO;
 	return io_system()->ops->pwritev(io, fd, iov, count, offset);
 }
 
@@ -165,6 +186,49 @@ static void without_a_window_it_is_written(void **state)
 	assert_as_expected(f);
 }
 
+static void much_that_is_unsynced_has_its_pages_made_by_zeros(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t size_bytes;
+	uint8_t *beyond;
+
+	while (f->segment->end < LIMIT / 2)
+		append(f, 100);
+	assert_in_range(f->counting.zero_writes, 1, 40);
+	assert_as_expected(f);
+	assert_int_equal(io_size(&f->counting.io, f->segment->fd, &size_bytes),
+			 0);
+	assert_true(size_bytes > f->segment->end);
+	beyond = calloc(1, size_bytes);
+	assert_non_null(beyond);
+	assert_memory_equal(f->segment->map.address + f->segment->end, beyond,
+			    size_bytes - f->segment->end);
+	free(beyond);
+}
+
+static void where_syncs_are_frequent_no_zeros_are_written(void **state)
+{
+	struct fixture *f = *state;
+
+	while (f->segment->end + 100 <= LIMIT) {
+		append(f, 100);
+		f->segment->sync_begun = f->segment->end;
+	}
+	assert_int_equal(f->counting.zero_writes, 0);
+	assert_as_expected(f);
+}
+
+static void zeros_that_cannot_be_written_are_not_missed(void **state)
+{
+	struct fixture *f = *state;
+
+	f->counting.fail_zeros = true;
+	while (f->segment->end + 2000 <= LIMIT)
+		append(f, 2000);
+	assert_true(f->counting.zero_writes > 0);
+	assert_as_expected(f);
+}
+
 /* Behind the end there is nothing that an open window could still reach when
  * that is cut off. */
 static void a_sealed_segment_has_no_window(void **state)
@@ -202,6 +266,9 @@ int main(void)
 		T(small_appends_are_no_writes),
 		T(small_and_large_ones_come_in_order),
 		T(without_a_window_it_is_written),
+		T(much_that_is_unsynced_has_its_pages_made_by_zeros),
+		T(where_syncs_are_frequent_no_zeros_are_written),
+		T(zeros_that_cannot_be_written_are_not_missed),
 		T(a_sealed_segment_has_no_window),
 		T(after_a_failed_write_it_goes_on),
 	};
