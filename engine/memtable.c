@@ -8,7 +8,10 @@
  *    are in the tree, and never move, so they may be looked at without a lock
  *    by whoever found them and holds a reference.
  * 2. Only the writer touches the arenas, and without the lock.
- * 3. A tree whose entry_count is what it was has the shape it had: positions
+ * 3. No key lies outside first and last, which are widened before the lock of
+ *    the put that does it is given back. So what lies outside is not looked for,
+ *    and no lock is needed to know that.
+ * 4. A tree whose entry_count is what it was has the shape it had: positions
  *    in it are still good.
  */
 
@@ -29,6 +32,9 @@ struct memtable {
 	/* atomic */
 	atomic_size_t refs;
 	atomic_size_t size_bytes, entry_count, key_bytes; /* the tree's */
+	/* The smallest and the largest key; NULL while there are none. `last`
+	 * is set before `first` is. */
+	_Atomic(const struct tree_entry *) first, last;
 
 	/* the writer's own */
 	bool group_open; /* between begin and end: the lock is held */
@@ -97,16 +103,47 @@ static void memtable_account(struct memtable *memtable)
 			      memory_order_relaxed);
 }
 
+static void memtable_widen(struct memtable *memtable,
+			   const struct tree_entry *entry)
+{
+	const struct tree_entry *first =
+		atomic_load_explicit(&memtable->first, memory_order_relaxed);
+	const struct tree_entry *last =
+		atomic_load_explicit(&memtable->last, memory_order_relaxed);
+	struct slice key = tree_entry_key(entry);
+
+	if (!last || slice_compare(key, tree_entry_key(last)) > 0)
+		atomic_store_explicit(&memtable->last, entry,
+				      memory_order_release);
+	if (!first || slice_compare(key, tree_entry_key(first)) < 0)
+		atomic_store_explicit(&memtable->first, entry,
+				      memory_order_release);
+}
+
+/* False: no put of this key has ended. */
+static bool memtable_may_have(struct memtable *memtable, struct slice key)
+{
+	const struct tree_entry *first =
+		atomic_load_explicit(&memtable->first, memory_order_acquire);
+	const struct tree_entry *last =
+		atomic_load_explicit(&memtable->last, memory_order_acquire);
+
+	return first && slice_compare(key, tree_entry_key(last)) <= 0 &&
+	       slice_compare(key, tree_entry_key(first)) >= 0;
+}
+
 static int memtable_put_locked(struct memtable *memtable, struct slice key,
 			       const struct place *place, struct place *ret_old)
 {
 	bool new;
 	struct tree_entry *entry = tree_insert(&memtable->tree, key, &new);
 
-	if (new)
+	if (new) {
 		memtable_account(memtable);
-	else
+		memtable_widen(memtable, entry);
+	} else {
 		*ret_old = tree_entry_place(entry);
+	}
 	tree_entry_set_place(entry, place);
 	return new ? 0 : 1;
 }
@@ -129,6 +166,8 @@ int memtable_get(struct memtable *memtable, struct slice key,
 {
 	const struct tree_entry *entry;
 
+	if (!memtable_may_have(memtable, key))
+		return 1;
 	rwlock_read_lock(&memtable->lock);
 	entry = tree_find(&memtable->tree, key);
 	if (entry)

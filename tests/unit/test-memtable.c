@@ -717,6 +717,45 @@ static void a_group_of_puts_is_seen_whole_or_not_at_all(void **state)
 	memtable_unref(memtable);
 }
 
+/* Were it looked for, it would be waited for: the lock is held. */
+static void what_lies_outside_all_keys_is_known_without_a_search(void **state)
+{
+	struct memtable *memtable = memtable_new();
+	uint8_t key[17];
+	struct place place;
+
+	(void)state;
+	assert_non_null(memtable);
+	memtable_begin(memtable);
+	assert_int_equal(memtable_get(memtable, number_key(5, key), &place), 1);
+	memtable_end(memtable);
+
+	put_new(memtable, number_key(500, key), 500);
+	put_new(memtable, number_key(700, key), 700);
+	put_new(memtable, number_key(600, key), 600);
+	memtable_begin(memtable);
+	assert_int_equal(memtable_get(memtable, number_key(499, key), &place),
+			 1);
+	assert_int_equal(memtable_get(memtable, number_key(701, key), &place),
+			 1);
+	assert_int_equal(memtable_get(memtable, slice_of(NULL, 0), &place), 1);
+	memtable_end(memtable);
+
+	put_new(memtable, number_key(499, key), 499);
+	put_new(memtable, slice_of(NULL, 0), 0);
+	for (uint64_t n = 499; n <= 700; n++) {
+		bool there = n == 499 || n % 100 == 0;
+
+		assert_int_equal(memtable_get(memtable, number_key(n, key),
+					      &place),
+				 there ? 0 : 1);
+		if (there)
+			assert_place(&place, n);
+	}
+	assert_int_equal(memtable_get(memtable, slice_of(NULL, 0), &place), 0);
+	memtable_unref(memtable);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -731,6 +770,8 @@ int main(void)
 		cmocka_unit_test(a_source_outlives_the_reference_it_came_from),
 		cmocka_unit_test(
 			a_scan_shows_what_stays_once_while_keys_come_in),
+		cmocka_unit_test(
+			what_lies_outside_all_keys_is_known_without_a_search),
 		cmocka_unit_test(readers_beside_a_writer_see_whole_places),
 		cmocka_unit_test(a_group_of_puts_is_seen_whole_or_not_at_all),
 	};
