@@ -200,8 +200,8 @@ static void commit_resolve(struct kv *kv, struct commit *commit)
 		if (op->deletion) {
 			/* A run that cannot be read may hold the key: then a
 			 * tombstone too many is the safe side. */
-			result = view_find(kv->view, op->key, false, &op->old,
-					   NULL);
+			result = view_find(kv_view_now(kv), op->key, false,
+					   &op->old, NULL);
 			op->existed = result == 0;
 			if (result < 0)
 				atomic_store(&kv->index_damaged, true);
@@ -210,7 +210,7 @@ static void commit_resolve(struct kv *kv, struct commit *commit)
 			    !(sets && set_before(commit, i)))
 				op->skipped = true;
 		} else {
-			view_prefetch(kv->view, op->key);
+			view_prefetch(kv_view_now(kv), op->key);
 			sets = true;
 		}
 		if (op->skipped)
@@ -345,7 +345,7 @@ static int commit_append(struct kv *kv, struct commit *commit)
 	error = buf_reserve(&kv->staging, staged);
 	if (error)
 		return error;
-	error = memtable_reserve(kv->view->active, commit->written_count,
+	error = memtable_reserve(kv_view_now(kv)->active, commit->written_count,
 				 commit->key_bytes);
 	if (error)
 		return error;
@@ -370,7 +370,7 @@ static bool commit_old_below(struct kv *kv, struct commit_op *op)
 	/* A deletion has looked for it already. */
 	if (op->deletion)
 		return op->existed;
-	result = view_find(kv->view, op->key, true, &op->old, NULL);
+	result = view_find(kv_view_now(kv), op->key, true, &op->old, NULL);
 	if (result < 0)
 		atomic_store(&kv->index_damaged, true);
 	return result == 0;
@@ -383,7 +383,7 @@ static bool commit_old_below(struct kv *kv, struct commit_op *op)
 static void commit_apply(struct kv *kv, struct commit *commit)
 	REQUIRES(kv->write_lock)
 {
-	const struct view *view = kv->view;
+	const struct view *view = kv_view_now(kv);
 
 	kv->marked_lsn = atomic_load(&kv->durable_lsn);
 	memtable_begin(view->active);
@@ -425,7 +425,7 @@ static void commit_apply(struct kv *kv, struct commit *commit)
 static void commit_keep_budget(struct kv *kv) REQUIRES(kv->write_lock)
 {
 	for (;;) {
-		size_t size = memtable_size_bytes(kv->view->active);
+		size_t size = memtable_size_bytes(kv_view_now(kv)->active);
 
 		if (size < kv->memtable_budget_bytes)
 			return;

@@ -5,10 +5,11 @@
  * The store behind kv.h: its state, and what its parts say to each other.
  *
  * Lock order, outermost first; README.md explains it:
- *	compact_lock, flush_lock, manifest_lock, write_lock, view_lock
- * and the leaves, under which nothing else is taken: sync_lock, wake_lock, a
- * memtable's lock, a segment's map_lock, the reserve's lock. No lock but compact_lock, flush_lock
- * and manifest_lock is held across a disk sync.
+ *	compact_lock, flush_lock, manifest_lock, write_lock
+ * and the leaves, under which nothing else is taken: sync_lock, wake_lock, that
+ * of `views`, a memtable's lock, a segment's map_lock, the reserve's lock. No
+ * lock but compact_lock, flush_lock and manifest_lock is held across a disk
+ * sync.
  */
 
 #include <stdatomic.h>
@@ -21,14 +22,12 @@
 #include "engine/reserve.h"
 #include "engine/segment.h"
 #include "engine/sync_plan.h"
-#include "engine/view.h"
+#include "engine/view_cell.h"
 
 struct checkpoint;
 
 /* Counters that anybody may read at any time. */
 struct kv_counters {
-	atomic_uint_fast64_t lookups, lookup_misses, memtable_hits;
-	atomic_uint_fast64_t bloom_skips, bloom_false_matches;
 	atomic_uint_fast64_t syncs, disk_syncs;
 	atomic_uint_fast64_t merges, merge_bytes;
 	atomic_uint_fast64_t compactions, compaction_copied, compaction_freed;
@@ -76,9 +75,8 @@ struct kv {
 	atomic_uint_fast64_t mapped_read_bytes; /* read through maps */
 	struct kv_counters counters;
 
-	/* Guarded by view_lock; changed by holders of write_lock only. */
-	struct mutex view_lock;
-	struct view *view;
+	/* Of the view; replaced by holders of write_lock only. */
+	struct view_cell views;
 
 	/* Guarded by write_lock: the write side. */
 	struct mutex write_lock;
@@ -156,7 +154,17 @@ unsigned int kv_class(const struct kv *kv, struct slice key);
 /* --- views: kv_view.c --- */
 
 /* The newest view, with a reference for the caller. */
-struct view *kv_view_acquire(struct kv *kv) EXCLUDES(kv->view_lock);
+static inline struct view *kv_view_acquire(struct kv *kv)
+{
+	return view_cell_ref(&kv->views);
+}
+
+/* The same without: no other comes while the lock is held. */
+static inline struct view *kv_view_now(struct kv *kv) REQUIRES(kv->write_lock)
+{
+	return view_cell_peek(&kv->views);
+}
+
 /* Replaces the view; takes over the caller's reference of `next`. */
 void kv_view_publish(struct kv *kv, struct view *next) REQUIRES(kv->write_lock);
 /* The same view with the segments as the table has them now. */

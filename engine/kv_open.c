@@ -177,6 +177,10 @@ static struct kv *kv_new(const struct kv_options *options)
 
 	if (!kv)
 		return NULL;
+	if (view_cell_init(&kv->views)) {
+		free(kv);
+		return NULL;
+	}
 	kv->options = *options;
 	kv->io = options->io ? options->io : io_system();
 	kv->dir_fd = -1;
@@ -184,7 +188,6 @@ static struct kv *kv_new(const struct kv_options *options)
 	kv->memtable_budget_bytes = options->memory_bytes / MEMTABLE_SHARE;
 	reserve_init(&kv->reserve);
 	reaper_init(&kv->reaper);
-	mutex_init(&kv->view_lock);
 	mutex_init(&kv->write_lock);
 	condition_init(&kv->flushed);
 	mutex_init(&kv->sync_lock);
@@ -202,7 +205,7 @@ static struct kv *kv_new(const struct kv_options *options)
 static void kv_free(struct kv *kv) NO_THREAD_SAFETY_ANALYSIS
 {
 	checkpoint_forget(kv);
-	view_unref(kv->view);
+	view_cell_release(&kv->views);
 	for (size_t i = 0; i < kv->segment_count; i++)
 		segment_unref(kv->segments[i]);
 	free(kv->segments);
@@ -214,7 +217,6 @@ static void kv_free(struct kv *kv) NO_THREAD_SAFETY_ANALYSIS
 		io_close(kv->io, kv->dir_fd);
 	reserve_release(&kv->reserve);
 	reaper_release(&kv->reaper);
-	mutex_release(&kv->view_lock);
 	mutex_release(&kv->write_lock);
 	condition_release(&kv->flushed);
 	mutex_release(&kv->sync_lock);

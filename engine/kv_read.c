@@ -16,67 +16,64 @@
 
 #include "engine/kv_internal.h"
 
-static void count_probe(struct kv *kv, const struct view_probe *probe,
-			int result, const struct place *place)
+static void use_view(struct kv *kv, const struct kv_pin *pin,
+		     struct view_use *ret_use)
 {
-	struct kv_counters *c = &kv->counters;
+	if (pin)
+		view_use_of(ret_use, pin->view);
+	else
+		view_use_begin(ret_use, &kv->views);
+}
 
-	counter_add(&c->lookups, 1);
-	if (probe->memtable_hit)
-		counter_add(&c->memtable_hits, 1);
-	if (probe->bloom_skips)
-		counter_add(&c->bloom_skips, probe->bloom_skips);
-	if (probe->bloom_false_matches)
-		counter_add(&c->bloom_false_matches,
-			    probe->bloom_false_matches);
-	if (result == 1 || (result == 0 && place->tombstone))
-		counter_add(&c->lookup_misses, 1);
+/* Looks for a key, which is counted. 0 when it exists, 1 when it does not. */
+static int find_key(struct kv *kv, const struct view_use *use, struct slice key,
+		    struct place *ret_place)
+{
+	struct view_probe probe = { 0 };
+	int result = view_find(use->view, key, false, ret_place, &probe);
+
+	if (result == 0 && ret_place->tombstone)
+		result = 1;
+	view_use_count(use, &kv->views, &probe, result == 1);
 	if (result == -EBADMSG || result == -EUCLEAN)
 		atomic_store(&kv->index_damaged, true);
+	return result;
 }
 
 /*
  * The place of a key that exists, and its segment. 0, 1 when there is no such
- * key. On 0 *ret_view holds a reference that keeps the segment.
+ * key. With 0 the caller ends *ret_use, which keeps the segment.
  */
 static int find_record(struct kv *kv, const struct kv_pin *pin,
-		       struct slice key, struct view **ret_view,
+		       struct slice key, struct view_use *ret_use,
 		       struct segment **ret_segment, struct place *ret_place)
 {
-	struct view *view, *tried = NULL;
-	struct segment *segment;
-	struct place place;
+	struct view *tried = NULL;
 	int result;
 
 	for (;;) {
-		struct view_probe probe = { 0 };
+		bool again;
 
-		view = pin ? view_ref(pin->view) : kv_view_acquire(kv);
-		result = view_find(view, key, false, &place, &probe);
-		if (view != tried)
-			count_probe(kv, &probe, result, &place);
-		if (result == 0 && place.tombstone)
-			result = 1;
+		use_view(kv, pin, ret_use);
+		again = ret_use->view == tried;
+		view_unref(tried);
+		result = find_key(kv, ret_use, key, ret_place);
 		if (result)
 			break;
-		segment = view_segment(view, place.segment_id);
-		if (segment) {
-			view_unref(tried);
-			*ret_view = view;
-			*ret_segment = segment;
-			*ret_place = place;
+		*ret_segment =
+			view_segment(ret_use->view, ret_place->segment_id);
+		if (*ret_segment)
 			return 0;
-		}
 		/* Twice the same view: the segment is lost. */
-		if (view == tried) {
+		if (again) {
 			result = -EIO;
 			break;
 		}
-		view_unref(tried);
-		tried = view;
+		/* Kept, so that no other view has its address. */
+		tried = view_ref(ret_use->view);
+		view_use_end(ret_use);
 	}
-	view_unref(tried);
-	view_unref(view);
+	view_use_end(ret_use);
 	return result;
 }
 
@@ -154,15 +151,15 @@ int kv_read(struct kv *kv, const struct kv_pin *pin, struct slice key,
 		.key = key, .offset = offset, .dst = dst, .size = size
 	};
 	struct segment *segment;
-	struct view *view;
+	struct view_use use;
 	struct place place;
-	int result = find_record(kv, pin, key, &view, &segment, &place);
+	int result = find_record(kv, pin, key, &use, &segment, &place);
 
 	if (result)
 		return result;
 	result = read_place(kv, segment, &place, &read, ret_read,
 			    ret_value_size);
-	view_unref(view);
+	view_use_end(&use);
 	return result;
 }
 
@@ -170,13 +167,13 @@ int kv_hold(struct kv *kv, struct slice key, struct kv_hold **ret_hold)
 {
 	struct kv_hold *hold = malloc(sizeof(*hold) + key.size);
 	struct segment *segment;
-	struct view *view;
+	struct view_use use;
 	struct place place;
 	int result;
 
 	if (!hold)
 		return -ENOMEM;
-	result = find_record(kv, NULL, key, &view, &segment, &place);
+	result = find_record(kv, NULL, key, &use, &segment, &place);
 	if (result) {
 		free(hold);
 		return result;
@@ -188,7 +185,7 @@ int kv_hold(struct kv *kv, struct slice key, struct kv_hold **ret_hold)
 	hold->key_size = key.size;
 	if (key.size)
 		memcpy(hold->key, key.data, key.size);
-	view_unref(view);
+	view_use_end(&use);
 	*ret_hold = hold;
 	return 0;
 }
@@ -227,9 +224,9 @@ int kv_get(struct kv *kv, const struct kv_pin *pin, struct slice key,
 	struct segment_read read = { .key = key };
 	struct buf value = { 0 };
 	struct segment *segment;
-	struct view *view;
+	struct view_use use;
 	struct place place;
-	int result = find_record(kv, pin, key, &view, &segment, &place);
+	int result = find_record(kv, pin, key, &use, &segment, &place);
 
 	if (result)
 		return result;
@@ -256,21 +253,21 @@ out:
 	if (result)
 		value.size = 0;
 	*ret_value = value;
-	view_unref(view);
+	view_use_end(&use);
 	count_damage(kv, result);
 	return result;
 }
 
 int kv_exists(struct kv *kv, const struct kv_pin *pin, struct slice key)
 {
-	struct view *view = pin ? view_ref(pin->view) : kv_view_acquire(kv);
-	struct view_probe probe = { 0 };
+	struct view_use use;
 	struct place place;
-	int result = view_find(view, key, false, &place, &probe);
+	int result;
 
-	count_probe(kv, &probe, result, &place);
-	view_unref(view);
-	return result == 0 && place.tombstone ? 1 : result;
+	use_view(kv, pin, &use);
+	result = find_key(kv, &use, key, &place);
+	view_use_end(&use);
+	return result;
 }
 
 int kv_pin(struct kv *kv, struct kv_pin **ret_pin)

@@ -42,13 +42,17 @@ static void stats_of_view(const struct view *view, struct kv_stats *s)
 	s->disk_bytes += s->run_bytes;
 }
 
+static void stats_of_lookups(const struct view_counts *c, struct kv_stats *s)
+{
+	s->get_count = c->lookups;
+	s->get_miss_count = c->misses;
+	s->memtable_hit_count = c->memtable_hits;
+	s->bloom_skip_count = c->bloom_skips;
+	s->bloom_false_match_count = c->bloom_false_matches;
+}
+
 static void stats_of_counters(struct kv_counters *c, struct kv_stats *s)
 {
-	s->get_count = atomic_load(&c->lookups);
-	s->get_miss_count = atomic_load(&c->lookup_misses);
-	s->memtable_hit_count = atomic_load(&c->memtable_hits);
-	s->bloom_skip_count = atomic_load(&c->bloom_skips);
-	s->bloom_false_match_count = atomic_load(&c->bloom_false_matches);
 	s->set_count = atomic_load(&c->sets);
 	s->delete_count = atomic_load(&c->deletes);
 	s->commit_count = atomic_load(&c->commits);
@@ -68,6 +72,7 @@ static void stats_of_counters(struct kv_counters *c, struct kv_stats *s)
 
 void kv_stats(struct kv *kv, struct kv_stats *ret_stats)
 {
+	struct view_counts counts = view_cell_counts(&kv->views);
 	struct kv_stats s = { 0 };
 	struct view *view;
 
@@ -86,6 +91,7 @@ void kv_stats(struct kv *kv, struct kv_stats *ret_stats)
 	mutex_unlock(&kv->write_lock);
 	stats_of_view(view, &s);
 	view_unref(view);
+	stats_of_lookups(&counts, &s);
 	stats_of_counters(&kv->counters, &s);
 	s.durable_lsn = atomic_load(&kv->durable_lsn);
 	s.recovery = kv->recovery;

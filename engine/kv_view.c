@@ -3,8 +3,8 @@
 /*
  * The store's current view and its table of segments: how they are replaced.
  *
- * 1. kv->view changes only under the write lock, so a holder of that lock may
- *    take its parts as constant; view_lock only makes fetching it safe.
+ * 1. The view changes only under the write lock, so a holder of that lock may
+ *    take its parts as constant.
  * 2. Every segment of the table is in the view published after it was added.
  */
 
@@ -14,26 +14,10 @@
 
 #include "engine/kv_internal.h"
 
-struct view *kv_view_acquire(struct kv *kv)
-{
-	struct view *view;
-
-	mutex_lock(&kv->view_lock);
-	view = view_ref(kv->view);
-	mutex_unlock(&kv->view_lock);
-	return view;
-}
-
 void kv_view_publish(struct kv *kv, struct view *next)
 {
-	struct view *old;
-
 	next->reaper = &kv->reaper;
-	mutex_lock(&kv->view_lock);
-	old = kv->view;
-	kv->view = next;
-	mutex_unlock(&kv->view_lock);
-	view_unref(old);
+	view_cell_replace(&kv->views, next);
 }
 
 int kv_view_refresh_segments(struct kv *kv)
