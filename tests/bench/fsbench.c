@@ -84,29 +84,45 @@ static int drop_caches(void)
 	return error;
 }
 
+/* Runs a phase once and adds to what was done, and how long it took. 1: not
+ * possible here. */
+static int run_once(const struct arguments *args, const struct phase *phase,
+		    double *work, double *seconds)
+{
+	double done = 0;
+	int64_t begin;
+	int error;
+
+	if (phase->cold && drop_caches() != 0)
+		return 1;
+	begin = now_ns();
+	error = phase->run(&args->bench, &done);
+	*seconds += (double)(now_ns() - begin) / 1e9;
+	*work += done;
+	return error;
+}
+
 static int run_phase(const struct arguments *args, const struct phase *phase)
 {
-	double seconds, work = 0;
-	int64_t begin;
-	int error = 0;
+	double seconds = 0, work = 0;
+	int result = 0;
 
 	if (phase->prepare)
-		error = phase->prepare(&args->bench);
-	if (error)
-		return error;
+		result = phase->prepare(&args->bench);
+	if (result)
+		return result;
 	sync();
-	if (phase->cold && drop_caches() != 0) {
+	for (unsigned int i = 0; i < phase->run_count && !result; i++)
+		result = run_once(args, phase, &work, &seconds);
+	if (result == 1) {
 		fprintf(stderr,
 			"fsbench: %s: SKIP, caches can only be dropped"
 			" by root\n",
 			phase->name);
 		return 0;
 	}
-	begin = now_ns();
-	error = phase->run(&args->bench, &work);
-	seconds = (double)(now_ns() - begin) / 1e9;
-	if (error)
-		return error;
+	if (result)
+		return result;
 	printf("%" PRIu64 "\t%s\t%s\t%.1f\t%s\n", args->round, args->subject,
 	       phase->name, work / seconds, phase->unit);
 	return fflush(stdout) ? -errno : 0;

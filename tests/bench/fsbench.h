@@ -30,13 +30,15 @@ struct fsbench {
 /*
  * A measured piece of work. prepare (may be NULL) brings the directory into
  * the state that run needs and is not timed; `cold` empties the kernel's
- * caches between the two. run sets *ret_work to what it did, in the phase's
- * unit. Both return 0 or -errno.
+ * caches before each run. run sets *ret_work to what it did, in the phase's
+ * unit. What changes nothing and is short runs several times, which count as
+ * one. Both return 0 or -errno.
  */
 struct phase {
 	const char *name;
 	const char *unit; /* of the result: "ops/s" or "MB/s" */
 	bool cold;
+	unsigned int run_count;
 	int (*prepare)(const struct fsbench *bench);
 	int (*run)(const struct fsbench *bench, double *ret_work);
 };

@@ -443,23 +443,27 @@ static int big_read(const struct fsbench *b, double *ret_work)
 	return close_file(fd, size == b->big_bytes ? 0 : -EUCLEAN);
 }
 
+/* A fifth of a second each. */
+#define READ_RUNS 5
+
 const struct phase fsbench_phases[] = {
-	{ "create", "ops/s", false, prepare_dirs, create_all },
-	{ "stat_cold", "ops/s", true, prepare_files, stat_all },
-	{ "stat_warm", "ops/s", false, prepare_files, stat_all },
-	{ "stat_cold_threads", "ops/s", true, prepare_files, stat_threads },
-	{ "read_cold", "ops/s", true, prepare_files, read_all },
-	{ "read_warm", "ops/s", false, prepare_files, read_all },
-	{ "ls_cold", "ops/s", true, prepare_files, list_all },
-	{ "replace", "ops/s", false, prepare_files, replace_all },
-	{ "unlink", "ops/s", false, prepare_files, unlink_all },
-	{ "create_fsync", "ops/s", false, prepare_dirs, create_sync },
-	{ "create_fsync_threads", "ops/s", false, prepare_dirs,
+	{ "create", "ops/s", false, 1, prepare_dirs, create_all },
+	{ "stat_cold", "ops/s", true, READ_RUNS, prepare_files, stat_all },
+	{ "stat_warm", "ops/s", false, READ_RUNS, prepare_files, stat_all },
+	{ "stat_cold_threads", "ops/s", true, READ_RUNS, prepare_files,
+	  stat_threads },
+	{ "read_cold", "ops/s", true, READ_RUNS, prepare_files, read_all },
+	{ "read_warm", "ops/s", false, READ_RUNS, prepare_files, read_all },
+	{ "ls_cold", "ops/s", true, READ_RUNS, prepare_files, list_all },
+	{ "replace", "ops/s", false, 1, prepare_files, replace_all },
+	{ "unlink", "ops/s", false, 1, prepare_files, unlink_all },
+	{ "create_fsync", "ops/s", false, 1, prepare_dirs, create_sync },
+	{ "create_fsync_threads", "ops/s", false, 1, prepare_dirs,
 	  create_sync_threads },
-	{ "rmtree", "ops/s", false, prepare_files, remove_tree },
-	{ "append", "ops/s", false, prepare_empty, append_file },
-	{ "randwrite_fsync", "ops/s", false, prepare_random, random_writes },
-	{ "seqwrite_fsync", "MB/s", false, prepare_empty, big_write },
-	{ "seqread_cold", "MB/s", true, prepare_big, big_read },
-	{ NULL, NULL, false, NULL, NULL },
+	{ "rmtree", "ops/s", false, 1, prepare_files, remove_tree },
+	{ "append", "ops/s", false, 1, prepare_empty, append_file },
+	{ "randwrite_fsync", "ops/s", false, 1, prepare_random, random_writes },
+	{ "seqwrite_fsync", "MB/s", false, 1, prepare_empty, big_write },
+	{ "seqread_cold", "MB/s", true, 1, prepare_big, big_read },
+	{ NULL, NULL, false, 0, NULL, NULL },
 };
