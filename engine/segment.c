@@ -28,14 +28,17 @@
 #define ALLOCATE_STEP_BYTES (4u << 20)
 #define ALLOCATE_STEP_PART 16u
 #define SEAL_BYTES_MAX RECORD_HEAD_MAX
-/* Appends up to this size go to pages that were made ready, so many at once. */
+/* Appends up to this size go to blocks that were made ready, so many at once.
+ * Where syncs are often: up to this size, and made by writes of so much. */
 #define READY_APPEND_MAX (8u << 10)
 #define READY_BYTES (128u << 10)
-/* Of what was appended since the last sync so much may be made dirty ahead. */
-#define READY_DIRTY_PART 4u
+#define READY_APPEND_OFTEN_MAX (16u << 10)
+#define READY_PIECE_OFTEN_BYTES (16u << 10)
 #define ZERO_BYTES (4u << 10)
 /* And up to this size, less is done by a copy than by a system call. */
 #define WINDOW_APPEND_MAX (2u << 10)
+/* Syncs are rare when so much was appended without one. */
+#define RARE_SYNC_BYTES (64u << 10)
 /* What lies open to a stray pointer of this process. */
 #define WINDOW_BYTES (128u << 10)
 /* From this size on a read asks the system to read ahead. */
@@ -272,12 +275,17 @@ void segment_advance(struct segment *segment, uint64_t size_bytes)
 	segment->synced = false;
 }
 
-/* Beyond the end there are zeros already: when this fails, nothing is lost. */
+static bool segment_is_synced_often(const struct segment *segment)
+{
+	return segment->end - segment->sync_begun < RARE_SYNC_BYTES;
+}
+
+/* Beyond the end there are zeros already: where this fails nothing is lost. */
 static void segment_write_zeros(struct segment *segment, uint64_t offset,
 				uint64_t size_bytes)
 {
 	static const uint8_t zeros[ZERO_BYTES] = { 0 };
-	struct iovec iov[(READY_BYTES + READY_APPEND_MAX) / ZERO_BYTES];
+	struct iovec iov[READY_BYTES / ZERO_BYTES];
 	size_t count = 0;
 
 	for (uint64_t left = size_bytes; left > 0; count++) {
@@ -290,43 +298,58 @@ static void segment_write_zeros(struct segment *segment, uint64_t offset,
 }
 
 /*
- * A page that a small append is the first to touch is made for it alone, which
- * takes longer than all else about the append, and again a fault to map it when
- * the record is read. So many are made at once, ahead of the end. They are
- * allocated but never written to, which reads as zeros without the disk.
+ * Behind the end the file has blocks that were allocated but never written to.
+ * To write to such a block changes what the filesystem knows of the file: the
+ * sync that follows has to write that, too, and waits for its journal. And
+ * the page of it is made for one append, which takes longer than all else about
+ * that, and mapped by a fault for one reader. So zeros are written to many blocks
+ * at once, ahead of the end. The larger the writes, the larger are the system's
+ * pages, and the less work are all of them together, but the more is a sync of a
+ * part of one.
  *
- * The system makes them with least work when zeros are written to them, but a
- * sync that comes before the records do takes those zeros to the disk. So where
- * syncs are frequent they are only read.
+ * A large append has enough work of its own; and where a sync comes before it, its
+ * zeros go to the disk as well.
  */
 static void segment_make_ready(struct segment *segment, uint64_t size_bytes)
 {
+	bool often = segment_is_synced_often(segment);
+	uint64_t most = often ? READY_PIECE_OFTEN_BYTES : READY_BYTES;
 	uint64_t end = segment->end + size_bytes;
-	uint64_t unsynced = segment->end - segment->sync_begun;
-	uint64_t from = segment->ready, size;
+	uint64_t from = segment->ready;
 
-	if (size_bytes > READY_APPEND_MAX || end <= from ||
-	    segment_map(segment))
+	if (size_bytes > (often ? READY_APPEND_OFTEN_MAX : READY_APPEND_MAX) ||
+	    end <= from || segment_map(segment))
 		return;
 	if (from < segment->end)
 		from = segment->end;
 	segment->ready = end + READY_BYTES;
 	if (segment->ready > segment->allocated)
 		segment->ready = segment->allocated;
-	size = segment->ready - from;
-	if (size <= unsynced / READY_DIRTY_PART)
-		segment_write_zeros(segment, from, size);
-	io_map_populate(&segment->map, from, size);
+	for (uint64_t at = from, piece; at < segment->ready; at += piece) {
+		/* To where the next one is aligned. */
+		piece = most - at % most;
+		if (piece > segment->ready - at)
+			piece = segment->ready - at;
+		segment_write_zeros(segment, at, piece);
+	}
+	io_map_populate(&segment->map, from, segment->ready - from);
 }
 
-/* Whether the append can go through the window, which moves on when need be.
- * Beyond what is allocated no page is to be had. */
+/*
+ * Whether the append can go through the window, which moves on when need be.
+ * Beyond what is allocated no page is to be had.
+ *
+ * A sync takes from all processors the leave to write to the pages that it takes
+ * to the disk, and the next append has to be given it again: more than a write
+ * costs, unless many appends share it.
+ */
 static bool segment_move_window(struct segment *segment, uint64_t size_bytes)
 {
 	uint64_t end = segment->end + size_bytes;
 	uint64_t reach = segment->end + WINDOW_BYTES;
 
-	if (size_bytes > WINDOW_APPEND_MAX || segment->windowless)
+	if (size_bytes > WINDOW_APPEND_MAX || segment->windowless ||
+	    segment_is_synced_often(segment))
 		return false;
 	if (io_window_covers(&segment->window, segment->end, size_bytes))
 		return true;

@@ -57,7 +57,7 @@ struct segment {
 	/* Guarded by the store's write lock. */
 	int fd;         /* -1 when not being written */
 	uint64_t end;   /* bytes written */
-	uint64_t ready; /* up to there pages are in memory to be written to */
+	uint64_t ready; /* up to there blocks were made ready to be written to */
 	uint64_t sync_begun; /* the end when the last sync of the log began */
 	struct io_window window; /* where small appends go, ahead of the end */
 	bool windowless;         /* there is none to be had */

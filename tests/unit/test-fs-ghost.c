@@ -334,10 +334,10 @@ static void close_over_faults(struct fs_fixture *f, struct fault_io *fault)
 	assert_int_equal(fs_open(f->path, &f->options, &f->fs), 0);
 }
 
-/* Each write fails once, until it succeeds. */
 static void what_could_not_be_unlinked_is_as_it_was(void **state)
 {
 	static const struct fault failing = { .ops = FAULT_OP(OP_PWRITEV),
+					      .times = FAULT_FOR_EVER,
 					      .error = -EIO };
 	struct fs_fixture *f = *state;
 	struct fault_io fault;
@@ -366,6 +366,7 @@ static void what_could_not_be_unlinked_is_as_it_was(void **state)
 static void what_could_not_be_revived_stays_readable(void **state)
 {
 	static const struct fault failing = { .ops = FAULT_OP(OP_PWRITEV),
+					      .times = FAULT_FOR_EVER,
 					      .error = -EIO };
 	struct fs_fixture *f = *state;
 	struct fault_io fault;
