@@ -149,9 +149,10 @@ static struct source *frozen_source_new(const struct view *view)
 
 /* Copies a source into a run file. A run without entries is abandoned: 1. */
 static int run_fill(struct run_writer *writer, struct source *source,
-		    bool drop_tombstones, struct run_summary *ret_summary)
+		    bool drop_tombstones, struct run_bounds *ret_bounds)
 {
-	size_t count = 0;
+	struct run_bounds bounds = { 0 };
+	struct run_summary summary;
 	int result = source_seek(source, slice_of(NULL, 0), false);
 
 	for (; result == 0; result = source_next(source)) {
@@ -164,10 +165,14 @@ static int run_fill(struct run_writer *writer, struct source *source,
 			result = error;
 			break;
 		}
-		count++;
+		if (!bounds.known)
+			run_bound_set(&bounds.first, source->entry.key);
+		run_bound_set(&bounds.last, source->entry.key);
+		bounds.known = true;
 	}
-	if (result == 1 && count)
-		return run_writer_finish(writer, ret_summary);
+	*ret_bounds = bounds;
+	if (result == 1 && bounds.known)
+		return run_writer_finish(writer, &summary);
 	run_writer_abandon(writer);
 	return result;
 }
@@ -177,7 +182,7 @@ static int run_try(struct kv *kv, struct source *source,
 		   struct run **ret_run)
 {
 	struct run_identity identity;
-	struct run_summary summary;
+	struct run_bounds bounds;
 	struct run_writer *writer;
 	int result;
 
@@ -187,11 +192,13 @@ static int run_try(struct kv *kv, struct source *source,
 				 expected_entries, &writer);
 	if (result)
 		return result;
-	result = run_fill(writer, source, drop_tombstones, &summary);
+	result = run_fill(writer, source, drop_tombstones, &bounds);
 	if (!result)
 		result = sync_names(kv);
 	if (!result)
 		result = run_open(kv->io, kv->dir_fd, &identity, ret_run);
+	if (!result)
+		run_set_bounds(*ret_run, &bounds);
 	return result;
 }
 

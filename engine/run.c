@@ -166,6 +166,16 @@ const struct run_summary *run_summary(const struct run *run)
 	return &run->summary;
 }
 
+void run_set_bounds(struct run *run, const struct run_bounds *bounds)
+{
+	run->bounds = *bounds;
+}
+
+const struct run_bounds *run_bounds(const struct run *run)
+{
+	return &run->bounds;
+}
+
 void run_drop_cache(struct run *run)
 {
 	io_map_drop(&run->map);

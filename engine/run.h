@@ -18,6 +18,7 @@
 
 #include "engine/io.h"
 #include "engine/place.h"
+#include "engine/run_ranges.h"
 #include "engine/source.h"
 
 #define RUN_NAME_MAX 32
@@ -82,6 +83,12 @@ void run_unref(struct run *run);
  */
 void run_doom(struct run *run);
 const struct run_summary *run_summary(const struct run *run);
+/*
+ * Which keys the run has, told by who has written it, before others know of it.
+ * The file does not say it: a run of before the store was opened has no bounds.
+ */
+void run_set_bounds(struct run *run, const struct run_bounds *bounds);
+const struct run_bounds *run_bounds(const struct run *run);
 
 /* What the Bloom filter did, for counters. */
 enum run_probe {

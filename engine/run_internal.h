@@ -22,6 +22,7 @@ struct run {
 	struct io_map map;
 	struct run_footer footer;
 	struct run_summary summary;
+	struct run_bounds bounds;
 	uint32_t seed;
 	uint64_t page_count;
 	uint64_t serial; /* of no other run that this process ever opened */

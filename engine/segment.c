@@ -7,8 +7,8 @@
  *    changes. So readers need no lock once they hold a reference.
  * 2. Space is allocated a step ahead of the end, so that a sync need not write
  *    the file's size, and a full disk shows when the step is taken.
- * 3. Small appends are copied to a window, a writable map that moves along ahead
- *    of the end; whatever it cannot do is done by a write.
+ * 3. Where syncs are rare small appends are copied to a window, a writable map
+ *    that moves along ahead of the end; all else is done by a write.
  * 4. The map reaches `limit`, beyond the file's end while it grows; only bytes
  *    below `end` are read.
  *

@@ -38,6 +38,15 @@ static void view_free(struct reaped *reaped)
 	free(view);
 }
 
+static void view_make_ranges(struct view *view)
+{
+	const struct run_bounds *bounds[RUN_RANGES_MAX];
+
+	for (size_t i = 0; i < view->run_count && i < RUN_RANGES_MAX; i++)
+		bounds[i] = run_bounds(view->runs[i]);
+	run_ranges_make(&view->ranges, bounds, view->run_count);
+}
+
 struct view *view_new(struct memtable *active, struct memtable *const *frozen,
 		      size_t frozen_count, struct run *const *runs,
 		      size_t run_count, struct segment *const *segments,
@@ -65,6 +74,7 @@ struct view *view_new(struct memtable *active, struct memtable *const *frozen,
 	for (size_t i = 0; i < run_count; i++)
 		view->runs[i] = run_ref(runs[i]);
 	view->run_count = run_count;
+	view_make_ranges(view);
 	for (size_t i = 0; i < segment_count; i++)
 		view->segments[i] = segment_ref(segments[i]);
 	view->segment_count = segment_count;
@@ -105,43 +115,53 @@ struct segment *view_segment(const struct view *view, uint64_t id)
 	return NULL;
 }
 
-static void view_prefetch_hash(const struct view *view, uint64_t hash)
+/* Whether the run may have the key for which run_ranges_find() said this. */
+static bool may_have(uint64_t candidates, size_t run)
 {
-	for (size_t i = 0; i < view->run_count; i++)
-		run_filter_prefetch(view->runs[i], hash);
+	return run >= RUN_RANGES_MAX || candidates >> run & 1;
+}
+
+static void prefetch_filters(const struct view *view, uint64_t candidates,
+			     uint64_t hash)
+{
+	for (size_t i = 0; i < view->run_count; i++) {
+		if (may_have(candidates, i))
+			run_filter_prefetch(view->runs[i], hash);
+	}
 }
 
 void view_prefetch(const struct view *view, struct slice key)
 {
-	if (view->run_count)
-		view_prefetch_hash(view, bloom_hash(key));
+	uint64_t candidates = run_ranges_find(&view->ranges, key);
+
+	if (candidates || view->run_count > RUN_RANGES_MAX)
+		prefetch_filters(view, candidates, bloom_hash(key));
 }
 
-int view_find(const struct view *view, struct slice key, bool below_active,
-	      struct place *ret_place, struct view_probe *probe)
+static int find_in_memtables(const struct view *view, struct slice key,
+			     bool below_active, struct place *ret_place)
 {
-	struct view_probe unused = { 0 };
-	enum run_probe outcome = RUN_BLOOM_MISS;
-	uint64_t hash = view->run_count ? bloom_hash(key) : 0;
-	int result;
-
-	if (!probe)
-		probe = &unused;
-	/* Whoever leaves out the memtable has had time to do so before. */
-	if (!below_active)
-		view_prefetch_hash(view, hash);
 	if (!below_active && view->active &&
-	    memtable_get(view->active, key, ret_place) == 0) {
-		probe->memtable_hit = true;
+	    memtable_get(view->active, key, ret_place) == 0)
 		return 0;
-	}
 	for (size_t i = 0; i < view->frozen_count; i++) {
-		if (memtable_get(view->frozen[i], key, ret_place) == 0) {
-			probe->memtable_hit = true;
+		if (memtable_get(view->frozen[i], key, ret_place) == 0)
 			return 0;
-		}
 	}
+	return 1;
+}
+
+static int find_in_runs(const struct view *view, struct slice key,
+			uint64_t candidates, uint64_t hash,
+			struct place *ret_place, struct view_probe *probe)
+{
+	enum run_probe outcome = RUN_BLOOM_MISS;
+
 	for (size_t i = 0; i < view->run_count; i++) {
+		int result;
+
+		if (!may_have(candidates, i))
+			continue;
 		result = run_get(view->runs[i], key, hash, ret_place, &outcome);
 		if (result <= 0)
 			return result;
@@ -151,6 +171,28 @@ int view_find(const struct view *view, struct slice key, bool below_active,
 			probe->bloom_false_matches++;
 	}
 	return 1;
+}
+
+int view_find(const struct view *view, struct slice key, bool below_active,
+	      struct place *ret_place, struct view_probe *probe)
+{
+	uint64_t candidates = run_ranges_find(&view->ranges, key);
+	bool asks = candidates || view->run_count > RUN_RANGES_MAX;
+	uint64_t hash = asks ? bloom_hash(key) : 0;
+	struct view_probe unused = { 0 };
+
+	if (!probe)
+		probe = &unused;
+	/* Whoever leaves out the memtable has had time to do so before. */
+	if (!below_active && asks)
+		prefetch_filters(view, candidates, hash);
+	if (find_in_memtables(view, key, below_active, ret_place) == 0) {
+		probe->memtable_hit = true;
+		return 0;
+	}
+	return asks ? find_in_runs(view, key, candidates, hash, ret_place,
+				   probe) :
+		      1;
 }
 
 struct source *view_source_new(const struct view *view)

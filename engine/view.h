@@ -33,6 +33,7 @@ struct view {
 	size_t frozen_count;
 	struct run **runs;
 	size_t run_count;
+	struct run_ranges ranges; /* of the runs */
 	struct segment **segments;
 	size_t segment_count;
 };
