@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/counter.h"
 #include "engine/kv.h"
 #include "engine/lock.h"
 #include "engine/manifest.h"
@@ -37,18 +38,6 @@ struct kv_counters {
 	atomic_uint_fast64_t sets, deletes, commits, append_bytes;
 	atomic_uint_fast64_t value_bytes_raw, value_bytes_stored;
 };
-
-static inline void counter_add(atomic_uint_fast64_t *counter, uint64_t n)
-{
-	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
-
-/* Where nobody else adds: without an atomic addition. */
-static inline void counter_add_alone(atomic_uint_fast64_t *counter, uint64_t n)
-{
-	n += atomic_load_explicit(counter, memory_order_relaxed);
-	atomic_store_explicit(counter, n, memory_order_relaxed);
-}
 
 struct kv {
 	/* Constant after open. */

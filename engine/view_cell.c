@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/counter.h"
+
 /* More threads than that at a time count references. */
 #define SLOT_COUNT 64u
 #define SLOT_TRIES 4u
@@ -167,18 +169,14 @@ void view_use_end(struct view_use *use)
 		view_unref(use->view);
 }
 
-/* alone: nobody else adds to it. */
-static void count(atomic_uint_fast64_t *counter, uint64_t n, bool alone)
+/* What is counted in a slot, its user alone counts there. */
+static void count(const struct view_use *use, atomic_uint_fast64_t *counter,
+		  uint64_t n)
 {
-	if (!n)
-		return;
-	if (alone)
-		atomic_store_explicit(
-			counter,
-			atomic_load_explicit(counter, memory_order_relaxed) + n,
-			memory_order_relaxed);
-	else
-		atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+	if (n && use->slot)
+		counter_add_alone(counter, n);
+	else if (n)
+		counter_add(counter, n);
 }
 
 void view_use_count(const struct view_use *use, struct view_cell *cell,
@@ -187,13 +185,12 @@ void view_use_count(const struct view_use *use, struct view_cell *cell,
 	struct view_slot *slot = use->slot ? use->slot :
 					     &cell->slots[SLOT_SHARED];
 	struct slot_counts *c = &slot->counts;
-	bool alone = use->slot;
 
-	count(&c->lookups, 1, alone);
-	count(&c->misses, missed, alone);
-	count(&c->memtable_hits, probe->memtable_hit, alone);
-	count(&c->bloom_skips, probe->bloom_skips, alone);
-	count(&c->bloom_false_matches, probe->bloom_false_matches, alone);
+	count(use, &c->lookups, 1);
+	count(use, &c->misses, missed);
+	count(use, &c->memtable_hits, probe->memtable_hit);
+	count(use, &c->bloom_skips, probe->bloom_skips);
+	count(use, &c->bloom_false_matches, probe->bloom_false_matches);
 }
 
 struct view_counts view_cell_counts(struct view_cell *cell)
