@@ -128,6 +128,31 @@ static inline uint64_t get_u64(struct reader *r)
 	return le64toh(v);
 }
 
+/*
+ * Eight bytes from `from` on as a big-endian number, zeros behind the end. Of two
+ * slices that are alike before `from` the lesser has no greater number.
+ */
+static inline uint64_t slice_part(struct slice s, size_t from)
+{
+	const uint8_t *bytes = s.data;
+	size_t left = s.size > from ? s.size - from : 0;
+	uint64_t part = 0;
+
+	if (left >= sizeof(part)) {
+		memcpy(&part, bytes + from, sizeof(part));
+		return be64toh(part);
+	}
+	if (left == 0)
+		return 0;
+	/* The last eight bytes, pushed left: quicker than one by one. */
+	if (s.size >= sizeof(part)) {
+		memcpy(&part, bytes + s.size - sizeof(part), sizeof(part));
+		return be64toh(part) << 8 * (sizeof(part) - left);
+	}
+	memcpy(&part, bytes + from, left);
+	return be64toh(part);
+}
+
 static inline uint64_t get_u64_be(struct reader *r)
 {
 	const uint8_t *p = reader_take(r, sizeof(uint64_t));

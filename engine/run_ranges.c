@@ -9,8 +9,9 @@
 
 #include "engine/run_ranges.h"
 
-#include <endian.h>
 #include <string.h>
+
+#include "engine/codec.h"
 
 void run_bound_set(struct run_bound *bound, struct slice key)
 {
@@ -22,18 +23,6 @@ void run_bound_set(struct run_bound *bound, struct slice key)
 static struct slice bound_slice(const struct run_bound *bound)
 {
 	return slice_of(bound->bytes, bound->size);
-}
-
-/* Eight bytes from `at` on, as a number of the same order. */
-static uint64_t order_of(struct slice key, size_t at)
-{
-	struct slice rest = slice_from(key, at);
-	uint64_t bytes = 0;
-
-	if (rest.size)
-		memcpy(&bytes, rest.data,
-		       rest.size < sizeof(bytes) ? rest.size : sizeof(bytes));
-	return be64toh(bytes);
 }
 
 /* Leaves of the prefix what the bound begins with, too. */
@@ -83,8 +72,8 @@ void run_ranges_make(struct run_ranges *ranges,
 			continue;
 		}
 		ranges->ranges[i] = (struct run_range){
-			order_of(bound_slice(&bounds[i]->first), at),
-			order_of(bound_slice(&bounds[i]->last), at),
+			slice_part(bound_slice(&bounds[i]->first), at),
+			slice_part(bound_slice(&bounds[i]->last), at),
 		};
 	}
 }
@@ -96,7 +85,7 @@ uint64_t run_ranges_find(const struct run_ranges *ranges, struct slice key)
 
 	if (key.size < at || (at && memcmp(key.data, ranges->prefix, at) != 0))
 		return ranges->unknown;
-	order = order_of(key, at);
+	order = slice_part(key, at);
 	for (size_t i = 0; i < ranges->count; i++) {
 		const struct run_range *range = &ranges->ranges[i];
 		uint64_t within = order >= range->first && order <= range->last;

@@ -14,8 +14,9 @@
 #include "engine/tree_node.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <string.h>
+
+#include "engine/codec.h"
 
 /* Bytes in a head, and in a tail. */
 #define PART_SIZE sizeof(uint64_t)
@@ -59,27 +60,6 @@ struct tree_node *tree_node_new(struct arena *arena, bool leaf)
 	memset(node, 0, offsetof(struct tree_node, heads));
 	node->leaf = leaf;
 	return node;
-}
-
-/* The eight bytes of a key from `from` on, big endian, zeros behind its end. */
-static uint64_t key_part(const uint8_t *key, size_t key_size, size_t from)
-{
-	size_t left = key_size > from ? key_size - from : 0;
-	uint64_t part = 0;
-
-	if (left >= PART_SIZE) {
-		memcpy(&part, key + from, PART_SIZE);
-		return be64toh(part);
-	}
-	if (left == 0)
-		return 0;
-	/* The last eight bytes, pushed left: quicker than one by one. */
-	if (key_size >= PART_SIZE) {
-		memcpy(&part, key + key_size - PART_SIZE, PART_SIZE);
-		return be64toh(part) << 8 * (PART_SIZE - left);
-	}
-	memcpy(&part, key + from, left);
-	return be64toh(part);
 }
 
 /* Of the prefix, how much the key shares. */
@@ -199,13 +179,11 @@ unsigned int tree_node_search(const struct tree_node *node, struct slice key,
 	*ret_equal = false;
 	if (order != 0)
 		return order < 0 ? 0 : node->count;
-	range = range_narrow(range, node->heads,
-			     key_part(key.data, key.size, from));
+	range = range_narrow(range, node->heads, slice_part(key, from));
 	/* A single slot left is most likely the one: go to its key at once. */
 	if (range.low + 1 < range.high)
 		range = range_narrow(range, node->tails,
-				     key_part(key.data, key.size,
-					      from + PART_SIZE));
+				     slice_part(key, from + PART_SIZE));
 	return range_search_keys(node, range, key, ret_equal);
 }
 
@@ -234,8 +212,8 @@ static void node_shorten_prefix(struct tree_node *node, size_t size)
 {
 	size_t old = node->prefix_size, bits = 8 * (old - size);
 	const uint8_t *key = node->entries[0]->key;
-	uint64_t front = key_part(key, old, size);
-	uint64_t front_tail = key_part(key, old, size + PART_SIZE);
+	uint64_t front = slice_part(slice_of(key, old), size);
+	uint64_t front_tail = slice_part(slice_of(key, old), size + PART_SIZE);
 
 	for (unsigned int i = 0; i < node->count; i++) {
 		uint64_t head = node->heads[i], tail = node->tails[i];
@@ -259,9 +237,8 @@ static void node_cut_key(struct tree_node *node, unsigned int at)
 	const struct tree_entry *entry = node->entries[at];
 	size_t from = node->prefix_size;
 
-	node->heads[at] = key_part(entry->key, entry->key_size, from);
-	node->tails[at] =
-		key_part(entry->key, entry->key_size, from + PART_SIZE);
+	node->heads[at] = slice_part(tree_entry_key(entry), from);
+	node->tails[at] = slice_part(tree_entry_key(entry), from + PART_SIZE);
 }
 
 /* Makes the prefix as long as it can be. */
