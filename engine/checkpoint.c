@@ -151,7 +151,6 @@ static struct source *frozen_source_new(const struct view *view)
 static int run_fill(struct run_writer *writer, struct source *source,
 		    bool drop_tombstones, struct run_bounds *ret_bounds)
 {
-	struct run_bounds bounds = { 0 };
 	struct run_summary summary;
 	int result = source_seek(source, slice_of(NULL, 0), false);
 
@@ -165,13 +164,9 @@ static int run_fill(struct run_writer *writer, struct source *source,
 			result = error;
 			break;
 		}
-		if (!bounds.known)
-			run_bound_set(&bounds.first, source->entry.key);
-		run_bound_set(&bounds.last, source->entry.key);
-		bounds.known = true;
 	}
-	*ret_bounds = bounds;
-	if (result == 1 && bounds.known)
+	run_writer_bounds(writer, ret_bounds);
+	if (result == 1 && ret_bounds->known)
 		return run_writer_finish(writer, &summary);
 	run_writer_abandon(writer);
 	return result;

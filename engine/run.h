@@ -57,6 +57,9 @@ int run_writer_open(struct io *io, int dir_fd,
  * run_writer_abandon() may follow.
  */
 int run_writer_add(struct run_writer *writer, const struct index_entry *entry);
+/* Of what was added so far. */
+void run_writer_bounds(const struct run_writer *writer,
+		       struct run_bounds *ret_bounds);
 /*
  * Completes and syncs the file and frees the writer, also on an error: then
  * there is no file either.

@@ -41,6 +41,7 @@ struct run_writer {
 	int fd;
 	uint32_t seed;
 	struct run_footer footer; /* as far as it is known */
+	struct run_bound first;   /* of the first key */
 	struct bloom bloom;
 	struct buf out;           /* pages not yet written */
 	uint64_t out_page;        /* the page that out begins with */
@@ -203,9 +204,22 @@ int run_writer_add(struct run_writer *writer, const struct index_entry *entry)
 	if (error)
 		return error;
 	bloom_add(&writer->bloom, bloom_hash(entry->key));
+	if (footer->entry_count == 0)
+		run_bound_set(&writer->first, entry->key);
 	footer->entry_count++;
 	footer->tombstone_count += entry->place.tombstone;
 	return 0;
+}
+
+void run_writer_bounds(const struct run_writer *writer,
+		       struct run_bounds *ret_bounds)
+{
+	*ret_bounds = (struct run_bounds){
+		.known = writer->footer.entry_count > 0,
+		.first = writer->first,
+	};
+	run_bound_set(&ret_bounds->last,
+		      buf_slice(&writer->levels[0].last_key));
 }
 
 /* Puts the last block of each level; the topmost is the root. */
