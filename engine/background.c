@@ -126,10 +126,9 @@ static void trim_maps(struct kv *kv)
 		return;
 	view = kv_view_acquire(kv);
 	for (size_t i = 0; i < view->run_count; i++)
-		run_drop_cache(view->runs[i]);
+		run_drop_cache(view->runs[i], 0, SIZE_MAX);
 	for (size_t i = 0; i < view->segment_count; i++)
-		if (atomic_load(&view->segments[i]->mapped))
-			io_map_drop(&view->segments[i]->map);
+		segment_drop_cache(view->segments[i], 0, SIZE_MAX);
 	view_unref(view);
 }
 

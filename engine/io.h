@@ -165,16 +165,31 @@ struct io_map {
 	struct io *io;
 	const uint8_t *address;
 	size_t size;
+	_Atomic uint64_t *touched; /* a bit for each piece, see below */
 };
 
 int io_map(struct io *io, int fd, size_t size, struct io_map *ret_map);
 void io_unmap(struct io_map *map);
 
 /*
- * Gives mapped pages back to the system; they fault in again when read. Other
- * threads may be reading meanwhile.
+ * Reading a map makes pages of it resident: what a fault maps is a piece or, since
+ * Linux 6.18, the folio that the page cache has there. So pieces are noted when
+ * they are read, and what is not noted is not resident but for its neighbours'
+ * sake.
  */
-void io_map_drop(const struct io_map *map);
+#define IO_MAP_PIECE_BYTES ((size_t)64 << 10)
+
+/* How often a piece of any map of the process was read that had not been since it
+ * was mapped or dropped. Where this has not risen, no more is resident. */
+uint64_t io_map_touches(void);
+
+/*
+ * Gives a range, which is cut off where the map ends, back to the system, if a
+ * piece of it was read; it faults in again when it is read again. Other threads
+ * may be reading meanwhile. The range begins and ends where a piece does, or the
+ * map.
+ */
+void io_map_drop(const struct io_map *map, uint64_t offset, size_t size);
 /* Asks for a range to be read ahead. */
 void io_map_prefetch(const struct io_map *map, uint64_t offset, size_t size);
 /* Brings a range into memory and maps it, before this returns: for one of a few
@@ -190,8 +205,8 @@ void io_map_populate(const struct io_map *map, uint64_t offset, size_t size);
  * The handler is installed at the first io_map() and passes on, to what was
  * installed before, any SIGBUS that did not come from reading a guarded map.
  *
- * [offset, offset + size) are the mapped bytes that fn will read, for the
- * seam. -EINVAL when they are not within the map.
+ * [offset, offset + size) are the mapped bytes that fn will read, for the seam
+ * and io_map_touches(). -EINVAL when they are not within the map.
  */
 typedef int io_guarded_fn(void *ctx);
 int io_guarded(const struct io_map *map, uint64_t offset, size_t size,

@@ -20,8 +20,11 @@
  *  1. guard_top's chain holds exactly the guards whose io_guarded() has not
  *     returned, in this thread.
  *  2. The handler calls async-signal-safe functions only.
+ *  3. The bit of a piece is set before it is read and cleared before it is
+ *     dropped: only who saw it set before may still read it after that.
  *
- * No locks: the chain is the thread's own, the rest is set once.
+ * No locks: the chain is the thread's own, bits and their count are atomic, the
+ * rest is set once.
  */
 
 #include <errno.h>
@@ -29,12 +32,15 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "engine/bitset.h"
 #include "engine/io.h"
+#include "engine/io_readahead.h"
 
 struct guard {
 	sigjmp_buf jump;
@@ -46,6 +52,8 @@ struct guard {
 /* initial-exec: a handler must not be what first allocates the variable. */
 static _Thread_local struct guard *guard_top
 	__attribute__((tls_model("initial-exec")));
+
+static atomic_uint_fast64_t touches;
 
 static pthread_once_t handler_once = PTHREAD_ONCE_INIT;
 static int handler_error;
@@ -120,14 +128,38 @@ static int ensure_handler(void)
 	return error ? error : handler_error;
 }
 
+static size_t piece_at(uint64_t offset)
+{
+	return (size_t)(offset / IO_MAP_PIECE_BYTES);
+}
+
+/* [offset, offset + size), within the map and not empty, is about to be read.
+ * How many of its pieces are for the first time: nearly always none. */
+static size_t note_touched(const struct io_map *map, uint64_t offset,
+			   size_t size)
+{
+	size_t added = bitset_add(map->touched, piece_at(offset),
+				  piece_at(offset + size - 1));
+
+	if (added)
+		atomic_fetch_add_explicit(&touches, added,
+					  memory_order_relaxed);
+	return added;
+}
+
+uint64_t io_map_touches(void)
+{
+	return atomic_load_explicit(&touches, memory_order_relaxed);
+}
+
 int io_map(struct io *io, int fd, size_t size, struct io_map *ret_map)
 {
+	_Atomic uint64_t *touched = NULL;
 	void *address = NULL;
 	int error = ensure_handler();
 
 	if (error)
 		return error;
-
 	while (size > 0) {
 		error = io->ops->map(io, fd, size, &address);
 		if (!error)
@@ -135,7 +167,15 @@ int io_map(struct io *io, int fd, size_t size, struct io_map *ret_map)
 		if (error != -EINTR)
 			return error;
 	}
-	*ret_map = (struct io_map){ io, address, size };
+	if (size > 0) {
+		touched = calloc(bitset_words(piece_at(size - 1) + 1),
+				 sizeof(*touched));
+		if (!touched) {
+			io->ops->unmap(io, address, size);
+			return -ENOMEM;
+		}
+	}
+	*ret_map = (struct io_map){ io, address, size, touched };
 	return 0;
 }
 
@@ -149,15 +189,18 @@ void io_unmap(struct io_map *map)
 {
 	if (map->size > 0)
 		map->io->ops->unmap(map->io, map_address(map, 0), map->size);
+	free(map->touched);
 	*map = (struct io_map){ 0 };
 }
 
 /* All three are advice: when the system does not take it, nothing is lost. */
 
-void io_map_drop(const struct io_map *map)
+/* How much of [offset, offset + size) is within the map. */
+static size_t clip(const struct io_map *map, uint64_t offset, size_t size)
 {
-	if (map->size > 0)
-		madvise(map_address(map, 0), map->size, MADV_DONTNEED);
+	if (offset >= map->size)
+		return 0;
+	return size < map->size - offset ? size : map->size - (size_t)offset;
 }
 
 static void advise(const struct io_map *map, uint64_t offset, size_t size,
@@ -165,12 +208,19 @@ static void advise(const struct io_map *map, uint64_t offset, size_t size,
 {
 	size_t skew;
 
-	if (offset >= map->size || size == 0)
+	size = clip(map, offset, size);
+	if (size == 0)
 		return;
-	if (size > map->size - offset)
-		size = map->size - offset;
 	skew = (size_t)offset % (size_t)sysconf(_SC_PAGESIZE);
 	madvise(map_address(map, (size_t)offset - skew), size + skew, advice);
+}
+
+void io_map_drop(const struct io_map *map, uint64_t offset, size_t size)
+{
+	size = clip(map, offset, size);
+	if (size > 0 && bitset_remove(map->touched, piece_at(offset),
+				      piece_at(offset + size - 1)))
+		advise(map, offset, size, MADV_DONTNEED);
 }
 
 void io_map_prefetch(const struct io_map *map, uint64_t offset, size_t size)
@@ -181,6 +231,9 @@ void io_map_prefetch(const struct io_map *map, uint64_t offset, size_t size)
 void io_map_populate(const struct io_map *map, uint64_t offset, size_t size)
 {
 #ifdef MADV_POPULATE_READ
+	size = clip(map, offset, size);
+	if (size > 0)
+		note_touched(map, offset, size);
 	advise(map, offset, size, MADV_POPULATE_READ);
 #else
 	(void)map;
@@ -189,13 +242,35 @@ void io_map_populate(const struct io_map *map, uint64_t offset, size_t size)
 #endif
 }
 
+/* A range that ends in the piece `last` is about to be read, `added` pieces of it
+ * for the first time. */
+static void read_ahead(const struct io_map *map, size_t last, size_t added)
+{
+	size_t first = last + 1 - added;
+	size_t count =
+		readahead_pieces(first, bitset_run_below(map->touched, first));
+
+	if (count == 0 && added == 1)
+		return;
+	if (count < added)
+		count = added;
+	io_map_prefetch(map, first * IO_MAP_PIECE_BYTES,
+			count * IO_MAP_PIECE_BYTES);
+}
+
 static int touch(const struct io_map *map, uint64_t offset, size_t size)
 {
+	size_t added;
 	int error;
 
 	if (offset > map->size || size > map->size - offset)
 		return -EINVAL;
-	if (size == 0 || !map->io->ops->touch)
+	if (size == 0)
+		return 0;
+	added = note_touched(map, offset, size);
+	if (added)
+		read_ahead(map, piece_at(offset + size - 1), added);
+	if (!map->io->ops->touch)
 		return 0;
 	do
 		error = map->io->ops->touch(map->io, map->address + offset,

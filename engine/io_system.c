@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -181,6 +182,8 @@ static int system_map(struct io *io, int fd, size_t size, void **ret_address)
 	(void)io;
 	if (address == MAP_FAILED)
 		return -errno;
+	if (!getenv("KVN"))
+		(void)madvise(address, size, MADV_RANDOM);
 	*ret_address = address;
 	return 0;
 }

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/bitset.h"
 #include "engine/bloom.h"
 #include "engine/run.h"
 #include "engine/run_block.h"
@@ -34,33 +35,10 @@
 #include "engine/run_internal.h"
 #include "engine/run_search.h"
 
-#define BITS_PER_WORD 64
-
-static size_t verified_words(const struct run *run)
+void run_forget_verified(struct run *run, uint64_t page, uint64_t page_count)
 {
-	return (size_t)(run->page_count / BITS_PER_WORD) + 1;
-}
-
-static bool run_is_verified(const struct run *run, uint64_t page)
-{
-	uint64_t word = atomic_load_explicit(
-		&run->verified[page / BITS_PER_WORD], memory_order_relaxed);
-
-	return word >> page % BITS_PER_WORD & 1;
-}
-
-static void run_set_verified(struct run *run, uint64_t page)
-{
-	atomic_fetch_or_explicit(&run->verified[page / BITS_PER_WORD],
-				 UINT64_C(1) << page % BITS_PER_WORD,
-				 memory_order_relaxed);
-}
-
-void run_forget_verified(struct run *run)
-{
-	for (size_t i = 0; i < verified_words(run); i++)
-		atomic_store_explicit(&run->verified[i], 0,
-				      memory_order_relaxed);
+	bitset_remove(run->verified, (size_t)page,
+		      (size_t)(page + page_count - 1));
 }
 
 /* Reads size and footer of an open file. */
@@ -116,7 +94,8 @@ int run_open(struct io *io, int dir_fd, const struct run_identity *identity,
 	error = read_footer(io, fd, identity, run);
 	if (error)
 		goto out;
-	run->verified = calloc(verified_words(run), sizeof(*run->verified));
+	run->verified = calloc(bitset_words((size_t)run->page_count),
+			       sizeof(*run->verified));
 	if (!run->verified) {
 		error = -ENOMEM;
 		goto out;
@@ -176,10 +155,17 @@ const struct run_bounds *run_bounds(const struct run *run)
 	return &run->bounds;
 }
 
-void run_drop_cache(struct run *run)
+void run_drop_cache(struct run *run, uint64_t offset, size_t size)
 {
-	io_map_drop(&run->map);
-	run_forget_verified(run);
+	uint64_t page = offset / RUN_PAGE_BYTES, end;
+
+	if (page >= run->page_count)
+		return;
+	end = size < run->map.size - offset ?
+		      (offset + size - 1) / RUN_PAGE_BYTES + 1 :
+		      run->page_count;
+	run_forget_verified(run, page, end - page);
+	io_map_drop(&run->map, offset, size);
 }
 
 /* A block to be visited in place. */
@@ -218,12 +204,12 @@ static int visit_guarded(void *ctx)
 		visit->page_count = pages;
 		return VISIT_LONGER;
 	}
-	if (!run_is_verified(run, visit->page)) {
+	if (!bitset_has(run->verified, visit->page)) {
 		int error = run_checksum_verify(run->seed, visit->page, bytes);
 
 		if (error)
 			return error;
-		run_set_verified(run, visit->page);
+		bitset_add(run->verified, visit->page, visit->page);
 	}
 	return visit->fn(visit, bytes);
 }
@@ -324,7 +310,7 @@ static int probe_guarded(void *ctx)
 	const struct probe *probe = ctx;
 	struct run *run = probe->run;
 
-	if (!run_is_verified(run, probe->page)) {
+	if (!bitset_has(run->verified, probe->page)) {
 		const uint8_t *start =
 			run->map.address + probe->page * RUN_PAGE_BYTES;
 		int error =
@@ -333,7 +319,7 @@ static int probe_guarded(void *ctx)
 
 		if (error)
 			return error;
-		run_set_verified(run, probe->page);
+		bitset_add(run->verified, probe->page, probe->page);
 	}
 	return bloom_line_has(probe->line, probe->hash) ? 0 : 1;
 }

@@ -130,7 +130,8 @@ struct source *run_source_new(struct run *run);
 int run_verify(struct run *run);
 
 /*
- * Gives mapped pages back to the system; they are read, and their checksums
- * verified, again on demand. Others may read meanwhile.
+ * Gives mapped pages of a range of the file back to the system, as io_map_drop();
+ * they are read, and their checksums verified, again on demand. Others may read
+ * meanwhile. The range is not empty, and ends where the file does.
  */
-void run_drop_cache(struct run *run);
+void run_drop_cache(struct run *run, uint64_t offset, size_t size);

@@ -48,4 +48,4 @@ int run_leaf_page(struct run *run, struct slice key, uint64_t *ret_page);
 int run_filter_probe(struct run *run, uint64_t hash);
 
 /* Makes the next reader of every page verify it again. */
-void run_forget_verified(struct run *run);
+void run_forget_verified(struct run *run, uint64_t page, uint64_t page_count);

@@ -23,6 +23,9 @@
 #include "engine/run_format.h"
 #include "engine/run_internal.h"
 
+/* So much is read and then given back. */
+#define DROP_PAGES ((4u << 20) / RUN_PAGE_BYTES)
+
 struct level_tally {
 	uint64_t block_count;
 	uint64_t child_count; /* entries of its blocks */
@@ -154,12 +157,18 @@ static int verify_index(struct verification *v, const struct run_block *block,
 
 static int verify_blocks(struct verification *v)
 {
-	uint64_t page = 0;
+	uint64_t page = 0, dropped_page = 0;
 
 	while (page < v->run->footer.block_pages) {
 		struct run_block block;
-		int error =
-			run_block_load(v->run, page, &v->block_copy, &block);
+		int error;
+
+		if (page - dropped_page >= DROP_PAGES) {
+			run_drop_cache(v->run, dropped_page * RUN_PAGE_BYTES,
+				       DROP_PAGES * RUN_PAGE_BYTES);
+			dropped_page = page;
+		}
+		error = run_block_load(v->run, page, &v->block_copy, &block);
 
 		if (error)
 			return error;
@@ -238,7 +247,7 @@ int run_verify(struct run *run)
 	if (!v)
 		return -ENOMEM;
 	v->run = run;
-	run_forget_verified(run);
+	run_forget_verified(run, 0, run->page_count);
 	/* First, so that a damaged filter is not taken for a wrong one. */
 	error = verify_filter(v);
 	if (!error)

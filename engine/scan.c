@@ -12,6 +12,9 @@
 
 /* Room for most records at the first try. */
 #define SCAN_BUFFER_BYTES (64u << 10)
+/* How much a step is said to read, which counts as resident from then on: where
+ * the record ends is not known before. The rest of a larger one is not counted. */
+#define SCAN_STEP_BYTES (1u << 20)
 
 int scan_init(struct scan *scan, struct segment *segment, uint64_t offset,
 	      uint64_t end)
@@ -76,14 +79,18 @@ int scan_next(struct scan *scan, struct record *ret_record,
 	      uint64_t *ret_offset)
 {
 	struct scan_job job = { .scan = scan };
+	uint64_t step;
 	int error;
 
 	*ret_offset = scan->offset;
 	if (scan->offset >= scan->end)
 		return SCAN_END;
+	step = scan->end - scan->offset;
+	if (step > SCAN_STEP_BYTES)
+		step = SCAN_STEP_BYTES;
 	for (;;) {
-		error = io_guarded(&scan->segment->map, scan->offset,
-				   scan->end - scan->offset, scan_decode, &job);
+		error = io_guarded(&scan->segment->map, scan->offset, step,
+				   scan_decode, &job);
 		if (error)
 			return error;
 		if (job.copy_size <= scan->bytes.capacity)

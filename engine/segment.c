@@ -498,6 +498,12 @@ int segment_map(struct segment *segment)
 	return error;
 }
 
+void segment_drop_cache(struct segment *segment, uint64_t offset, size_t size)
+{
+	if (atomic_load_explicit(&segment->mapped, memory_order_acquire))
+		io_map_drop(&segment->map, offset, size);
+}
+
 struct header_job {
 	const uint8_t *from;
 	uint8_t bytes[SEGMENT_HEADER_BYTES];

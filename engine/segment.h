@@ -20,9 +20,9 @@
 
 #include "engine/format.h"
 #include "engine/io.h"
+#include "engine/io_readahead.h"
 #include "engine/lock.h"
 #include "engine/place.h"
-#include "engine/readahead.h"
 
 #define SEGMENT_NAME_MAX 32
 
@@ -103,6 +103,8 @@ int segment_reopen(struct segment *segment, uint64_t limit);
 int segment_cut(struct segment *segment, uint64_t end);
 
 struct segment *segment_ref(struct segment *segment);
+/* Gives mapped pages of a range back to the system, as io_map_drop(). */
+void segment_drop_cache(struct segment *segment, uint64_t offset, size_t size);
 /* Unmaps, closes, and unlinks if doomed, with the last one. NULL allowed. */
 void segment_unref(struct segment *segment);
 

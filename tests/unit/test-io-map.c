@@ -356,7 +356,7 @@ static void an_empty_map_needs_no_mapping(void **state)
 	assert_int_equal(map.size, 0);
 	assert_int_equal(guarded_sum(&map, &sum), 7);
 	assert_int_equal(sum, 0);
-	io_map_drop(&map);
+	io_map_drop(&map, 0, SIZE_MAX);
 	io_map_prefetch(&map, 0, 100);
 	io_map_populate(&map, 0, 100);
 	io_unmap(&map);
@@ -412,7 +412,7 @@ static void dropped_pages_are_not_resident_and_come_back(void **state)
 
 	assert_int_equal(guarded_sum(&map, &before), 7);
 	assert_int_equal(resident_pages(&map), 9);
-	io_map_drop(&map);
+	io_map_drop(&map, 0, SIZE_MAX);
 	assert_int_equal(resident_pages(&map), 0);
 	io_map_prefetch(&map, 5000, 10000);
 	io_map_prefetch(&map, 5000, SIZE_MAX);
@@ -422,6 +422,82 @@ static void dropped_pages_are_not_resident_and_come_back(void **state)
 	io_map_populate(&map, UINT64_MAX, 1);
 	assert_int_equal(guarded_sum(&map, &after), 7);
 	assert_int_equal(before, after);
+	io_close(f->io, fd);
+	io_unmap(&map);
+}
+
+static int read_byte(void *ctx)
+{
+	const volatile uint8_t *byte = ctx;
+
+	return *byte;
+}
+
+/* Reads a byte of a map; how many pieces that touched first. */
+static uint64_t touches_of_reading(const struct io_map *map, size_t offset)
+{
+	uint64_t before = io_map_touches();
+
+	io_guarded(map, offset, 1, read_byte,
+		   (void *)(uintptr_t)(map->address + offset));
+	return io_map_touches() - before;
+}
+
+static void a_piece_is_touched_once_until_it_is_dropped(void **state)
+{
+	struct fixture *f = *state;
+	const size_t piece = IO_MAP_PIECE_BYTES;
+	size_t pages = 5 * piece / (size_t)sysconf(_SC_PAGESIZE);
+	uint64_t begin, sum;
+	int fd = -1;
+	struct io_map map = map_pages(f, "file", pages, &fd);
+
+	assert_int_equal(touches_of_reading(&map, piece), 1);
+	assert_int_equal(touches_of_reading(&map, piece), 0);
+	assert_int_equal(touches_of_reading(&map, 2 * piece - 1), 0);
+	assert_int_equal(touches_of_reading(&map, 2 * piece), 1);
+	assert_int_equal(touches_of_reading(&map, piece - 1), 1);
+	begin = io_map_touches();
+	io_map_populate(&map, piece, 3 * piece);
+	assert_int_equal(io_map_touches() - begin, 1);
+	/* Of nothing, and of a range that is not there, nothing. */
+	io_guarded(&map, map.size, 0, read_other, &map);
+	io_guarded(&map, map.size, 1, read_other, &map);
+	io_map_populate(&map, map.size, 1);
+	io_map_drop(&map, map.size, 1);
+	io_map_drop(&map, piece, 0);
+	guarded_sum(&map, &sum);
+	assert_int_equal(io_map_touches() - begin, 2);
+
+	/* A piece is dropped, and those beside it are not. */
+	io_map_drop(&map, 2 * piece, piece);
+	assert_int_equal(touches_of_reading(&map, 2 * piece - 1), 0);
+	assert_int_equal(touches_of_reading(&map, 3 * piece), 0);
+	assert_int_equal(touches_of_reading(&map, 2 * piece), 1);
+	io_map_drop(&map, 0, SIZE_MAX);
+	begin = io_map_touches();
+	guarded_sum(&map, &sum);
+	assert_int_equal(io_map_touches() - begin, 5);
+	io_close(f->io, fd);
+	io_unmap(&map);
+}
+
+/* Of a file that is cached, so that faults map what is around, too. */
+static void what_is_dropped_is_not_resident(void **state)
+{
+	struct fixture *f = *state;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = 2048;
+	size_t half = pages / 2 * page;
+	int fd = -1;
+	struct io_map map = map_pages(f, "file", pages, &fd);
+
+	for (size_t i = 0; i < pages; i += 4)
+		touches_of_reading(&map, i * 7919 % pages * page);
+	assert_true(resident_pages(&map) >= pages / 4);
+	io_map_drop(&map, half, SIZE_MAX);
+	assert_in_range(resident_pages(&map), pages / 8, pages / 2);
+	io_map_drop(&map, 0, half);
+	assert_int_equal(resident_pages(&map), 0);
 	io_close(f->io, fd);
 	io_unmap(&map);
 }
@@ -543,6 +619,8 @@ int main(void)
 		CASE(an_empty_map_needs_no_mapping),
 		CASE(a_range_outside_the_map_is_einval),
 		CASE(dropped_pages_are_not_resident_and_come_back),
+		CASE(a_piece_is_touched_once_until_it_is_dropped),
+		CASE(what_is_dropped_is_not_resident),
 		CASE(a_touch_that_fails_is_what_the_guard_returns),
 		CASE(what_a_window_stores_is_in_the_file),
 		CASE(a_window_over_a_lost_page_is_eio),

@@ -101,7 +101,7 @@ static void each_flipped_bit_is_detected_or_harmless(void **state)
 						  &identity, &broken),
 					 -EUCLEAN);
 		} else {
-			run_drop_cache(run);
+			run_drop_cache(run, 0, SIZE_MAX);
 			check_damaged_gets(run, &model);
 			check_damaged_list(run, &model);
 			assert_true(is_damage(run_verify(run)));
@@ -136,14 +136,14 @@ static void damage_of_the_leaf_found_in_last_is_detected(void **state)
 	assert_int_equal(pread(fd, &byte, 1, 100), 1);
 	byte ^= 1;
 	assert_int_equal(pwrite(fd, &byte, 1, 100), 1);
-	run_drop_cache(run);
+	run_drop_cache(run, 0, SIZE_MAX);
 	for (size_t i = 50; i < 100; i++)
 		assert_true(is_damage(
 			find_place(run, model_key(&model, i), &place, &probe)));
 	byte ^= 1;
 	assert_int_equal(pwrite(fd, &byte, 1, 100), 1);
 	close(fd);
-	run_drop_cache(run);
+	run_drop_cache(run, 0, SIZE_MAX);
 	for (size_t i = 0; i < 100; i++)
 		check_get(run, &model, model_key(&model, i));
 	run_unref(run);

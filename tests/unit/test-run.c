@@ -102,7 +102,7 @@ static void check_all(const struct model *model, uint64_t expected_entries,
 	check_key(run, source, model, SLICE_LITERAL("\xff\xff\xff\xff\xff"));
 	source_free(source);
 	assert_int_equal(run_verify(run), 0);
-	run_drop_cache(run);
+	run_drop_cache(run, 0, SIZE_MAX);
 	check_list(run, model);
 	run_unref(run);
 	remove_run(identity.id);
@@ -447,7 +447,7 @@ static void *read_everything(void *ctx)
 		    place.offset == t->model->entries[at].place.offset)
 			t->found++;
 		if (i == t->model->count / 2)
-			run_drop_cache(t->run);
+			run_drop_cache(t->run, 0, SIZE_MAX);
 	}
 	result = source_seek(source, slice_of(NULL, 0), false);
 	for (; result == 0; result = source_next(source))

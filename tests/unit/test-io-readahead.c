@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "engine/readahead.h"
+#include "engine/io_readahead.h"
 
 #define RECORD 32768u
 #define BEGIN 1000000u
@@ -69,9 +69,44 @@ static void in_a_window_the_order_does_not_matter(void **state)
 	assert_next(&ahead, BEGIN + 21 * RECORD, 0, 0);
 }
 
+static void pieces_far_apart_ask_for_nothing(void **state)
+{
+	(void)state;
+	for (size_t piece = 0; piece < 100; piece++)
+		assert_int_equal(readahead_pieces(piece, 0), 0);
+}
+
+/* Wherever it begins; a set knows of no more than 64 pieces below. */
+static void pieces_in_order_are_asked_for_in_time_and_hardly_twice(void **state)
+{
+	const size_t length = 1000;
+
+	(void)state;
+	for (size_t begin = 0; begin < 100; begin++) {
+		size_t asked = 0, asked_end = begin + 1;
+
+		for (size_t i = 0; i < length; i++) {
+			size_t below = i < 64 ? i : 64;
+			size_t count = readahead_pieces(begin + i, below);
+
+			assert_true(count <= 48);
+			asked += count;
+			if (begin + i + count > asked_end)
+				asked_end = begin + i + count;
+			/* Itself; after a few the disk has a lead. */
+			assert_true(asked_end > begin + i);
+			assert_true(i < 64 || asked_end >= begin + i + 16);
+		}
+		assert_true(asked < 4 * length);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pieces_far_apart_ask_for_nothing),
+		cmocka_unit_test(
+			pieces_in_order_are_asked_for_in_time_and_hardly_twice),
 		cmocka_unit_test(reads_far_apart_ask_for_themselves),
 		cmocka_unit_test(
 			a_sequence_asks_for_each_byte_once_and_in_time),

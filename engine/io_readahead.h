@@ -2,8 +2,17 @@
 #pragma once
 
 /*
- * What to read ahead of reads of large records, which lie next to each other
- * where they were written one after the other:
+ * What to read ahead. Of reads of small records, or of pages, in pieces of a map:
+ *
+ *	a piece without one before it that was touched  nothing
+ *	with 1, 2, 4... that were, without a gap        twice as many
+ *	with more                                       a window, half of it later
+ *
+ * so what is read in order is read ahead, in steps that grow, and what is dense
+ * is read whole, while of what is far apart not a page is read that nobody needs.
+ *
+ * Of reads of large records, which lie next to each other where they were written
+ * one after the other:
  *
  *	a read far from the last one    itself
  *	one just behind the last one    itself and what follows: a window
@@ -15,11 +24,25 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define READAHEAD_BYTES ((uint64_t)2 << 20)
 /* Small records between large ones: inodes, fragments. */
 #define READAHEAD_GAP_BYTES (64u << 10)
+
+#define READAHEAD_PIECES ((size_t)32)
+
+/* How many pieces to ask for, from this one on, when it is touched for the first
+ * time and so many just below it have been. 0: none. */
+static inline size_t readahead_pieces(size_t piece, size_t below)
+{
+	if (below >= READAHEAD_PIECES)
+		return piece % (READAHEAD_PIECES / 2) ?
+			       0 :
+			       READAHEAD_PIECES * 3 / 2;
+	return below & (below - 1) ? 0 : 2 * below;
+}
 
 struct readahead {
 	_Atomic uint64_t last_end;   /* of the last read */
