@@ -26,11 +26,8 @@
  * next finds more to give back for one checkpoint; but no longer than this. */
 #define REST_TIMES 9u
 #define REST_MAX_MS 1000u
-/* How often memory is looked at; and when this part of it was read. */
-#define TRIM_POLL_MS 1000u
-#define TRIM_READ_PART 4u
-/* Of less nobody takes notice: what is small may be asked for again. */
-#define TRIM_READ_MIN (32u << 10)
+/* How often memory and the disk's space are looked at. */
+#define LOOK_POLL_MS 1000u
 
 void background_want_flush(struct kv *kv)
 {
@@ -58,26 +55,6 @@ void background_want_compact(struct kv *kv)
 	mutex_unlock(&kv->wake_lock);
 }
 
-static void background_want_trim(struct kv *kv)
-{
-	mutex_lock(&kv->wake_lock);
-	kv->trim_wanted = true;
-	condition_wake_all(&kv->wake);
-	mutex_unlock(&kv->wake_lock);
-}
-
-void background_note_read(struct kv *kv, size_t size_bytes)
-{
-	uint64_t step = kv->options.memory_bytes / TRIM_READ_PART, before;
-
-	if (size_bytes < TRIM_READ_MIN)
-		return;
-	before = atomic_fetch_add_explicit(&kv->mapped_read_bytes, size_bytes,
-					   memory_order_relaxed);
-	if (before / step != (before + size_bytes) / step)
-		background_want_trim(kv);
-}
-
 static uint64_t now_ms(void)
 {
 	return time_now_ns() / 1000000;
@@ -96,42 +73,6 @@ bool background_sleep(struct kv *kv, uint64_t ms)
 	return stopping;
 }
 
-/* Pages of files that are in this process's memory; 0 when nobody tells. */
-static uint64_t mapped_bytes(void)
-{
-	FILE *file = fopen("/proc/self/statm", "re");
-	char line[128], *at = line;
-	uint64_t pages = 0;
-
-	if (!file)
-		return 0;
-	/* The third field of sizes in pages: in all, resident, shared. */
-	if (fgets(line, sizeof(line), file))
-		for (int field = 0; field < 3; field++)
-			pages = strtoull(at, &at, 10);
-	fclose(file);
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-/*
- * Mapped pages count as the process's memory while they are mapped, though the
- * system could take them back any time. Beyond the budget they are given back;
- * what is still in the page cache comes again for a minor fault.
- */
-static void trim_maps(struct kv *kv)
-{
-	struct view *view;
-
-	if (mapped_bytes() < kv->options.memory_bytes / 2)
-		return;
-	view = kv_view_acquire(kv);
-	for (size_t i = 0; i < view->run_count; i++)
-		run_drop_cache(view->runs[i], 0, SIZE_MAX);
-	for (size_t i = 0; i < view->segment_count; i++)
-		segment_drop_cache(view->segments[i], 0, SIZE_MAX);
-	view_unref(view);
-}
-
 /* Others fill and empty the disk as well. */
 static void watch_space(struct kv *kv)
 {
@@ -144,7 +85,6 @@ static void watch_space(struct kv *kv)
 struct wanted {
 	bool flush;
 	bool sync;
-	bool trim;
 };
 
 /* Waits for work; false when the thread is to end. */
@@ -153,17 +93,14 @@ static bool committer_wait(struct kv *kv, struct wanted *ret_wanted)
 	uint64_t interval = kv->options.commit_interval_ms;
 	bool go_on;
 
-	if (!interval || interval > TRIM_POLL_MS)
-		interval = TRIM_POLL_MS;
+	if (!interval || interval > LOOK_POLL_MS)
+		interval = LOOK_POLL_MS;
 	mutex_lock(&kv->wake_lock);
-	if (!kv->stopping && !kv->flush_wanted && !kv->sync_wanted &&
-	    !kv->trim_wanted)
+	if (!kv->stopping && !kv->flush_wanted && !kv->sync_wanted)
 		condition_wait_for(&kv->wake, &kv->wake_lock, interval);
-	*ret_wanted = (struct wanted){ kv->flush_wanted, kv->sync_wanted,
-				       kv->trim_wanted };
+	*ret_wanted = (struct wanted){ kv->flush_wanted, kv->sync_wanted };
 	kv->flush_wanted = false;
 	kv->sync_wanted = false;
-	kv->trim_wanted = false;
 	go_on = !kv->stopping;
 	mutex_unlock(&kv->wake_lock);
 	return go_on;
@@ -173,7 +110,7 @@ static void *committer_run(void *ctx)
 {
 	struct kv *kv = ctx;
 	uint64_t interval = kv->options.commit_interval_ms;
-	uint64_t synced_ms = now_ms(), trimmed_ms = synced_ms;
+	uint64_t synced_ms = now_ms(), looked_ms = synced_ms;
 	struct wanted wanted;
 
 	while (committer_wait(kv, &wanted)) {
@@ -189,11 +126,10 @@ static void *committer_run(void *ctx)
 			kv_sync(kv, kv_last_lsn(kv));
 			synced_ms = now_ms();
 		}
-		if (wanted.trim || now - trimmed_ms >= TRIM_POLL_MS)
-			trim_maps(kv);
-		if (now - trimmed_ms >= TRIM_POLL_MS) {
+		if (now - looked_ms >= LOOK_POLL_MS) {
+			resident_poll(kv);
 			watch_space(kv);
-			trimmed_ms = now;
+			looked_ms = now;
 		}
 	}
 	return NULL;

@@ -148,8 +148,9 @@ static struct source *frozen_source_new(const struct view *view)
 }
 
 /* Copies a source into a run file. A run without entries is abandoned: 1. */
-static int run_fill(struct run_writer *writer, struct source *source,
-		    bool drop_tombstones, struct run_bounds *ret_bounds)
+static int run_fill(struct kv *kv, struct run_writer *writer,
+		    struct source *source, bool drop_tombstones,
+		    struct run_bounds *ret_bounds)
 {
 	struct run_summary summary;
 	int result = source_seek(source, slice_of(NULL, 0), false);
@@ -157,6 +158,7 @@ static int run_fill(struct run_writer *writer, struct source *source,
 	for (; result == 0; result = source_next(source)) {
 		int error;
 
+		resident_watch(kv);
 		if (drop_tombstones && source->entry.place.tombstone)
 			continue;
 		error = run_writer_add(writer, &source->entry);
@@ -187,7 +189,7 @@ static int run_try(struct kv *kv, struct source *source,
 				 expected_entries, &writer);
 	if (result)
 		return result;
-	result = run_fill(writer, source, drop_tombstones, &bounds);
+	result = run_fill(kv, writer, source, drop_tombstones, &bounds);
 	if (!result)
 		result = sync_names(kv);
 	if (!result)

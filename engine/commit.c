@@ -468,6 +468,7 @@ static int commit_try(struct kv *kv, struct commit *commit, uint64_t *ret_lsn)
 	}
 	*ret_lsn = atomic_load(&kv->last_lsn);
 	mutex_unlock(&kv->write_lock);
+	resident_watch(kv);
 	return error;
 }
 

@@ -183,6 +183,10 @@ void io_unmap(struct io_map *map);
  * was mapped or dropped. Where this has not risen, no more is resident. */
 uint64_t io_map_touches(void);
 
+/* What of the files that this process has mapped is resident, its program and
+ * libraries included; 0 where the system does not tell. Takes microseconds. */
+uint64_t io_map_resident_bytes(void);
+
 /*
  * Gives a range, which is cut off where the map ends, back to the system, if a
  * piece of it was read; it faults in again when it is read again. Other threads

@@ -28,6 +28,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -150,6 +151,26 @@ static size_t note_touched(const struct io_map *map, uint64_t offset,
 uint64_t io_map_touches(void)
 {
 	return atomic_load_explicit(&touches, memory_order_relaxed);
+}
+
+uint64_t io_map_resident_bytes(void)
+{
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	char line[128], *at = line;
+	uint64_t pages = 0;
+	ssize_t size = 0;
+
+	if (fd >= 0) {
+		size = read(fd, line, sizeof(line) - 1);
+		close(fd);
+	}
+	if (size <= 0)
+		return 0;
+	line[size] = '\0';
+	/* The third field of sizes in pages: in all, resident, shared. */
+	for (int field = 0; field < 3; field++)
+		pages = strtoull(at, &at, 10);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 int io_map(struct io *io, int fd, size_t size, struct io_map *ret_map)

@@ -71,7 +71,9 @@ struct kv_options {
 	bool create; /* make the store when the directory is absent or empty */
 	bool read_only; /* change nothing on disk but notes: no recovery */
 	uint64_t segment_size_bytes; /* 1 MiB to 2 GiB */
-	uint64_t memory_bytes;       /* index, buffers; at least 4 MiB */
+	/* Index, buffers; at least 4 MiB. Resident pages of mapped files, which
+	 * the system could take back, stay within three times that. */
+	uint64_t memory_bytes;
 	uint64_t commit_interval_ms; /* 0: no timer */
 	enum kv_durability durability;
 	int compress_level; /* zlib level 1 to 9; 0: none */

@@ -51,6 +51,7 @@ static int check_advance(struct check *check, uint64_t bytes)
 {
 	uint64_t done;
 
+	resident_watch(check->kv);
 	check->done_bytes += bytes;
 	/* A store that grows meanwhile has more than was foreseen. */
 	done = check->done_bytes < check->total_bytes ? check->done_bytes :

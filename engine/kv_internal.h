@@ -5,7 +5,7 @@
  * The store behind kv.h: its state, and what its parts say to each other.
  *
  * Lock order, outermost first; README.md explains it:
- *	compact_lock, flush_lock, manifest_lock, write_lock
+ *	compact_lock, flush_lock, manifest_lock, write_lock, that of `resident`
  * and the leaves, under which nothing else is taken: sync_lock, wake_lock, that
  * of `views`, a memtable's lock, a segment's map_lock, the reserve's lock. No
  * lock but compact_lock, flush_lock and manifest_lock is held across a disk
@@ -21,6 +21,7 @@
 #include "engine/lock.h"
 #include "engine/manifest.h"
 #include "engine/reserve.h"
+#include "engine/resident.h"
 #include "engine/segment.h"
 #include "engine/sync_plan.h"
 #include "engine/view_cell.h"
@@ -50,7 +51,8 @@ struct kv {
 	struct reserve reserve;      /* has a lock of its own */
 	uint64_t reserve_base_bytes; /* its size for a store without runs */
 	uint64_t reserve_most_bytes;
-	struct reaper reaper; /* has a lock of its own */
+	struct reaper reaper;     /* has a lock of its own */
+	struct resident resident; /* has a lock of its own */
 
 	/* Atomic. */
 	atomic_uint_fast64_t last_lsn;
@@ -60,8 +62,7 @@ struct kv {
 	atomic_bool flush_failing; /* the last checkpoint failed */
 	atomic_bool unsaved; /* what recovery found has no checkpoint yet */
 	atomic_uint_fast64_t next_file_id;
-	atomic_int_fast64_t compacted_at_s;     /* since open; 0: not yet */
-	atomic_uint_fast64_t mapped_read_bytes; /* read through maps */
+	atomic_int_fast64_t compacted_at_s; /* since open; 0: not yet */
 	struct kv_counters counters;
 
 	/* Of the view; replaced by holders of write_lock only. */
@@ -103,7 +104,6 @@ struct kv {
 	bool flush_wanted;
 	bool sync_wanted;
 	bool compact_wanted;
-	bool trim_wanted;
 	bool threads_running; /* constant after open */
 	pthread_t committer, compactor;
 
@@ -237,12 +237,31 @@ void background_stop(struct kv *kv);
 void background_want_flush(struct kv *kv) EXCLUDES(kv->wake_lock);
 void background_want_sync(struct kv *kv) EXCLUDES(kv->wake_lock);
 void background_want_compact(struct kv *kv) EXCLUDES(kv->wake_lock);
-/* So much was read through maps, which counts as memory while it stays: has
- * it looked after. */
-void background_note_read(struct kv *kv, size_t size_bytes)
-	EXCLUDES(kv->wake_lock);
 /* Sleeps; true when the threads are to end. */
 bool background_sleep(struct kv *kv, uint64_t ms) EXCLUDES(kv->wake_lock);
+
+/* --- memory: resident.c --- */
+
+void resident_init(struct kv *kv);
+void resident_release(struct kv *kv);
+/* Once a second: what was read is not to stay for ever, if it is more than
+ * little. */
+void resident_poll(struct kv *kv) EXCLUDES(kv->resident.lock);
+/* Gives back what there is too much of. */
+void resident_look(struct kv *kv) EXCLUDES(kv->resident.lock);
+
+static inline bool resident_is_due(const struct kv *kv)
+{
+	return io_map_touches() >= atomic_load_explicit(&kv->resident.look_at,
+							memory_order_relaxed);
+}
+
+/* After anything that reads maps. */
+static inline void resident_watch(struct kv *kv) EXCLUDES(kv->resident.lock)
+{
+	if (resident_is_due(kv))
+		resident_look(kv);
+}
 
 /* --- values: compress.c --- */
 

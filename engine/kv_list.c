@@ -82,6 +82,7 @@ static int listing_run(struct listing *listing, struct source *source,
 			if (stop)
 				return stop;
 		}
+		resident_watch(listing->kv);
 		result = source_next(source);
 	}
 	return result == 1 ? 0 : result;

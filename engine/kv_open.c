@@ -188,6 +188,7 @@ static struct kv *kv_new(const struct kv_options *options)
 	kv->memtable_budget_bytes = options->memory_bytes / MEMTABLE_SHARE;
 	reserve_init(&kv->reserve);
 	reaper_init(&kv->reaper);
+	resident_init(kv);
 	mutex_init(&kv->write_lock);
 	condition_init(&kv->flushed);
 	mutex_init(&kv->sync_lock);
@@ -217,6 +218,7 @@ static void kv_free(struct kv *kv) NO_THREAD_SAFETY_ANALYSIS
 		io_close(kv->io, kv->dir_fd);
 	reserve_release(&kv->reserve);
 	reaper_release(&kv->reaper);
+	resident_release(kv);
 	mutex_release(&kv->write_lock);
 	condition_release(&kv->flushed);
 	mutex_release(&kv->sync_lock);

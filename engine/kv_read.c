@@ -35,6 +35,7 @@ static int find_key(struct kv *kv, const struct view_use *use, struct slice key,
 	if (result == 0 && ret_place->tombstone)
 		result = 1;
 	view_use_count(use, &kv->views, &probe, result == 1);
+	resident_watch(kv);
 	if (result == -EBADMSG || result == -EUCLEAN)
 		atomic_store(&kv->index_damaged, true);
 	return result;
@@ -136,7 +137,7 @@ static int read_place(struct kv *kv, struct segment *segment,
 	count_damage(kv, result);
 	if (result)
 		return result;
-	background_note_read(kv, place->size_bytes);
+	resident_watch(kv);
 	*ret_read = read->read;
 	if (ret_value_size)
 		*ret_value_size = read->raw_size;
@@ -243,7 +244,6 @@ int kv_get(struct kv *kv, const struct kv_pin *pin, struct slice key,
 	result = segment_read(segment, &place, &read);
 	if (result)
 		goto out;
-	background_note_read(kv, place.size_bytes);
 	value.size = read.read;
 	if (read.flags & RECORD_ZLIB)
 		result = read_expanded(segment, &place, &read, &value);

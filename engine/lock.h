@@ -67,6 +67,17 @@ static inline void mutex_lock(struct mutex *m)
 	lock_checked(pthread_mutex_lock(&m->os));
 }
 
+/* False, at once, when somebody has it. */
+static inline bool mutex_try_lock(struct mutex *m)
+	LOCK_ATTRIBUTE(try_acquire_capability(true,
+					      m)) NO_THREAD_SAFETY_ANALYSIS
+{
+	int error = pthread_mutex_trylock(&m->os);
+
+	assert(error == 0 || error == EBUSY);
+	return error == 0;
+}
+
 static inline void mutex_unlock(struct mutex *m)
 	RELEASES(m) NO_THREAD_SAFETY_ANALYSIS
 {

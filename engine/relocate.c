@@ -312,6 +312,7 @@ static int relocation_pause(struct relocation *r, uint64_t chunk_bytes)
 	int error = 0;
 
 	view_unref(view);
+	resident_watch(kv);
 	if (size >= kv->memtable_budget_bytes)
 		error = checkpoint(kv, false);
 	if (error)
