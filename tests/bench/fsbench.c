@@ -128,20 +128,46 @@ static int run_phase(const struct arguments *args, const struct phase *phase)
 	return fflush(stdout) ? -errno : 0;
 }
 
+/* The element of a comma-separated list; moves *list behind it, at the end to
+ * NULL. */
+static size_t list_next(const char **list)
+{
+	size_t length = strcspn(*list, ",");
+
+	*list = (*list)[length] ? *list + length + 1 : NULL;
+	return length;
+}
+
 /* Whether the comma-separated list holds the name. */
 static bool list_has(const char *list, const char *name)
 {
 	size_t length = strlen(name);
-	const char *at = list;
 
-	while (at) {
-		size_t here = strcspn(at, ",");
+	while (list) {
+		const char *at = list;
 
-		if (here == length && memcmp(at, name, length) == 0)
+		if (list_next(&list) == length && memcmp(at, name, length) == 0)
 			return true;
-		at = at[here] ? at + here + 1 : NULL;
 	}
 	return false;
+}
+
+static void check_phases(const char *list)
+{
+	while (list) {
+		const struct phase *p = fsbench_phases;
+		const char *at = list;
+		size_t length = list_next(&list);
+
+		while (p->name && (strlen(p->name) != length ||
+				   memcmp(p->name, at, length) != 0))
+			p++;
+		if (!p->name) {
+			fprintf(stderr, "fsbench: no such phase: %.*s\n",
+				(int)length, at);
+			exit(2);
+		}
+	}
 }
 
 static int run_phases(const struct arguments *args)
@@ -244,6 +270,7 @@ static void apply_option(struct arguments *args, int option)
 		bench->big_bytes = parse_number(optarg) << 20;
 		break;
 	case 'p':
+		check_phases(optarg);
 		args->phases = optarg;
 		break;
 	case 'n':

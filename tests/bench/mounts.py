@@ -51,13 +51,14 @@ class Subject:
             time.sleep(0.002)
 
     def memory_mb(self):
-        """(resident, of it anonymous) of the daemon; None: there is none."""
+        """Of the daemon, None when there is none: resident, of it anonymous, and
+        the most that was resident since it was started."""
         if self.daemon is None:
             return None
         status = Path("/proc/%d/status" % self.daemon.pid).read_text()
         fields = dict(line.split(":", 1) for line in status.splitlines())
         return [int(fields[f].split()[0]) * 1024 / 1e6
-                for f in ("VmRSS", "RssAnon")]
+                for f in ("VmRSS", "RssAnon", "VmHWM")]
 
     def unmount(self):
         if self.daemon is not None:
