@@ -98,3 +98,12 @@ static inline size_t bitset_run_below(const _Atomic uint64_t *words,
 			 shift;
 	return ~below ? (size_t)__builtin_clzll(~below) : BITSET_WORD_BITS;
 }
+
+/* How many numbers near `number` are in the set, it included: of BITSET_WORD_BITS
+ * that lie together. */
+static inline size_t bitset_count_near(const _Atomic uint64_t *words,
+				       size_t number)
+{
+	return (size_t)__builtin_popcountll(atomic_load_explicit(
+		&words[number / BITSET_WORD_BITS], memory_order_relaxed));
+}

@@ -268,8 +268,9 @@ void io_map_populate(const struct io_map *map, uint64_t offset, size_t size)
 static void read_ahead(const struct io_map *map, size_t last, size_t added)
 {
 	size_t first = last + 1 - added;
-	size_t count =
-		readahead_pieces(first, bitset_run_below(map->touched, first));
+	size_t count = readahead_pieces(first,
+					bitset_run_below(map->touched, first),
+					bitset_count_near(map->touched, first));
 
 	if (count == 0 && added == 1)
 		return;

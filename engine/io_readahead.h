@@ -4,12 +4,13 @@
 /*
  * What to read ahead. Of reads of small records, or of pages, in pieces of a map:
  *
- *	a piece without one before it that was touched  nothing
- *	with 1, 2, 4... that were, without a gap        twice as many
+ *	a piece without one before it that was touched  nothing but the read
+ *	the same, but many near it were                 the piece
+ *	with 1, 2, 4... before it that were, no gap     twice as many
  *	with more                                       a window, half of it later
  *
- * so what is read in order is read ahead, in steps that grow, and what is dense
- * is read whole, while of what is far apart not a page is read that nobody needs.
+ * so what is read in order is read ahead, in steps that grow, and where much is
+ * read all is, while of what is far apart not a page is read that nobody needs.
  *
  * Of reads of large records, which lie next to each other where they were written
  * one after the other:
@@ -32,11 +33,16 @@
 #define READAHEAD_GAP_BYTES (64u << 10)
 
 #define READAHEAD_PIECES ((size_t)32)
+/* Of 64 pieces: it is likely that most will be wanted. */
+#define READAHEAD_DENSE 4
 
 /* How many pieces to ask for, from this one on, when it is touched for the first
- * time and so many just below it have been. 0: none. */
-static inline size_t readahead_pieces(size_t piece, size_t below)
+ * time: `below` just below it have been, without a gap, and `near` of the 64 that
+ * it lies with, it included. 0: none. */
+static inline size_t readahead_pieces(size_t piece, size_t below, size_t near)
 {
+	if (below == 0)
+		return near >= READAHEAD_DENSE ? 1 : 0;
 	if (below >= READAHEAD_PIECES)
 		return piece % (READAHEAD_PIECES / 2) ?
 			       0 :

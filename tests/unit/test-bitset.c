@@ -40,6 +40,15 @@ static size_t run_below(const bool *table, size_t number)
 	return count;
 }
 
+static size_t count_near(const bool *table, size_t number)
+{
+	size_t begin = number - number % 64, count = 0;
+
+	for (size_t i = begin; i < begin + 64 && i < NUMBERS; i++)
+		count += table[i];
+	return count;
+}
+
 static void a_set_is_as_a_table_would_be(void **state)
 {
 	_Atomic uint64_t words[(NUMBERS + 63) / 64] = { 0 };
@@ -65,6 +74,8 @@ static void a_set_is_as_a_table_would_be(void **state)
 			assert_int_equal(bitset_has(words, n), table[n]);
 			assert_int_equal(bitset_run_below(words, n),
 					 run_below(table, n));
+			assert_int_equal(bitset_count_near(words, n),
+					 count_near(table, n));
 		}
 	}
 }

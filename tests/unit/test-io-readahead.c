@@ -73,7 +73,16 @@ static void pieces_far_apart_ask_for_nothing(void **state)
 {
 	(void)state;
 	for (size_t piece = 0; piece < 100; piece++)
-		assert_int_equal(readahead_pieces(piece, 0), 0);
+		assert_int_equal(readahead_pieces(piece, 0, 3), 0);
+}
+
+static void where_many_were_read_a_piece_is_read_whole(void **state)
+{
+	(void)state;
+	assert_int_equal(readahead_pieces(70, 0, 4), 1);
+	assert_int_equal(readahead_pieces(70, 0, 64), 1);
+	/* It was asked for with the one before it. */
+	assert_int_equal(readahead_pieces(70, 3, 64), 0);
 }
 
 /* Wherever it begins; a set knows of no more than 64 pieces below. */
@@ -87,7 +96,8 @@ static void pieces_in_order_are_asked_for_in_time_and_hardly_twice(void **state)
 
 		for (size_t i = 0; i < length; i++) {
 			size_t below = i < 64 ? i : 64;
-			size_t count = readahead_pieces(begin + i, below);
+			size_t count =
+				readahead_pieces(begin + i, below, below);
 
 			assert_true(count <= 48);
 			asked += count;
@@ -105,6 +115,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pieces_far_apart_ask_for_nothing),
+		cmocka_unit_test(where_many_were_read_a_piece_is_read_whole),
 		cmocka_unit_test(
 			pieces_in_order_are_asked_for_in_time_and_hardly_twice),
 		cmocka_unit_test(reads_far_apart_ask_for_themselves),
