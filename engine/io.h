@@ -191,9 +191,9 @@ uint64_t io_map_resident_bytes(void);
  * Gives a range, which is cut off where the map ends, back to the system, if a
  * piece of it was read; it faults in again when it is read again. Other threads
  * may be reading meanwhile. The range begins and ends where a piece does, or the
- * map.
+ * map. Whether anything was read.
  */
-void io_map_drop(const struct io_map *map, uint64_t offset, size_t size);
+bool io_map_drop(const struct io_map *map, uint64_t offset, size_t size);
 /* Asks for a range to be read ahead. */
 void io_map_prefetch(const struct io_map *map, uint64_t offset, size_t size);
 /* Brings a range into memory and maps it, before this returns: for one of a few

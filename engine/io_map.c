@@ -236,12 +236,14 @@ static void advise(const struct io_map *map, uint64_t offset, size_t size,
 	madvise(map_address(map, (size_t)offset - skew), size + skew, advice);
 }
 
-void io_map_drop(const struct io_map *map, uint64_t offset, size_t size)
+bool io_map_drop(const struct io_map *map, uint64_t offset, size_t size)
 {
 	size = clip(map, offset, size);
-	if (size > 0 && bitset_remove(map->touched, piece_at(offset),
-				      piece_at(offset + size - 1)))
-		advise(map, offset, size, MADV_DONTNEED);
+	if (size == 0 || bitset_remove(map->touched, piece_at(offset),
+				       piece_at(offset + size - 1)) == 0)
+		return false;
+	advise(map, offset, size, MADV_DONTNEED);
+	return true;
 }
 
 void io_map_prefetch(const struct io_map *map, uint64_t offset, size_t size)

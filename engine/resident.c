@@ -43,29 +43,32 @@ static uint64_t resident_bytes(const struct resident *resident)
 					       0;
 }
 
-static void take_step(struct kv *kv, const struct view *view)
+/* Whether the step found something. */
+static bool take_step(struct kv *kv, const struct view *view)
 	REQUIRES(kv->resident.lock)
 {
 	struct resident *resident = &kv->resident;
 	uint64_t offset = resident->offset, size;
+	bool dropped;
 
 	if (resident->file < view->run_count) {
 		struct run *run = view->runs[resident->file];
 
 		size = run_summary(run)->file_size_bytes;
-		run_drop_cache(run, offset, STEP_BYTES);
+		dropped = run_drop_cache(run, offset, STEP_BYTES);
 	} else {
 		struct segment *segment =
 			view->segments[resident->file - view->run_count];
 
 		size = segment->limit;
-		segment_drop_cache(segment, offset, STEP_BYTES);
+		dropped = segment_drop_cache(segment, offset, STEP_BYTES);
 	}
 	resident->offset += STEP_BYTES;
 	if (resident->offset >= size) {
 		resident->offset = 0;
 		resident->file++;
 	}
+	return dropped;
 }
 
 /* Until no more than that is resident; once round all files at most. */
@@ -75,8 +78,9 @@ static void give_back(struct kv *kv, uint64_t target_bytes)
 	struct resident *resident = &kv->resident;
 	struct view *view = kv_view_acquire(kv);
 	size_t count = view->run_count + view->segment_count, passed = 0;
+	uint64_t now = resident_bytes(resident);
 
-	while (passed <= count && resident_bytes(resident) > target_bytes) {
+	while (passed <= count && now > target_bytes) {
 		size_t file = resident->file;
 
 		if (file >= count) {
@@ -84,7 +88,8 @@ static void give_back(struct kv *kv, uint64_t target_bytes)
 			resident->offset = 0;
 			passed += count == 0;
 		} else {
-			take_step(kv, view);
+			if (take_step(kv, view))
+				now = resident_bytes(resident);
 			passed += resident->file != file;
 		}
 	}

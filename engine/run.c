@@ -155,17 +155,17 @@ const struct run_bounds *run_bounds(const struct run *run)
 	return &run->bounds;
 }
 
-void run_drop_cache(struct run *run, uint64_t offset, size_t size)
+bool run_drop_cache(struct run *run, uint64_t offset, size_t size)
 {
 	uint64_t page = offset / RUN_PAGE_BYTES, end;
 
 	if (page >= run->page_count)
-		return;
+		return false;
 	end = size < run->map.size - offset ?
 		      (offset + size - 1) / RUN_PAGE_BYTES + 1 :
 		      run->page_count;
 	run_forget_verified(run, page, end - page);
-	io_map_drop(&run->map, offset, size);
+	return io_map_drop(&run->map, offset, size);
 }
 
 /* A block to be visited in place. */

@@ -134,4 +134,4 @@ int run_verify(struct run *run);
  * they are read, and their checksums verified, again on demand. Others may read
  * meanwhile. The range is not empty, and ends where the file does.
  */
-void run_drop_cache(struct run *run, uint64_t offset, size_t size);
+bool run_drop_cache(struct run *run, uint64_t offset, size_t size);

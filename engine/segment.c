@@ -498,10 +498,10 @@ int segment_map(struct segment *segment)
 	return error;
 }
 
-void segment_drop_cache(struct segment *segment, uint64_t offset, size_t size)
+bool segment_drop_cache(struct segment *segment, uint64_t offset, size_t size)
 {
-	if (atomic_load_explicit(&segment->mapped, memory_order_acquire))
-		io_map_drop(&segment->map, offset, size);
+	return atomic_load_explicit(&segment->mapped, memory_order_acquire) &&
+	       io_map_drop(&segment->map, offset, size);
 }
 
 struct header_job {

@@ -104,7 +104,7 @@ int segment_cut(struct segment *segment, uint64_t end);
 
 struct segment *segment_ref(struct segment *segment);
 /* Gives mapped pages of a range back to the system, as io_map_drop(). */
-void segment_drop_cache(struct segment *segment, uint64_t offset, size_t size);
+bool segment_drop_cache(struct segment *segment, uint64_t offset, size_t size);
 /* Unmaps, closes, and unlinks if doomed, with the last one. NULL allowed. */
 void segment_unref(struct segment *segment);
 

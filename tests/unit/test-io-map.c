@@ -464,13 +464,14 @@ static void a_piece_is_touched_once_until_it_is_dropped(void **state)
 	io_guarded(&map, map.size, 0, read_other, &map);
 	io_guarded(&map, map.size, 1, read_other, &map);
 	io_map_populate(&map, map.size, 1);
-	io_map_drop(&map, map.size, 1);
-	io_map_drop(&map, piece, 0);
+	assert_false(io_map_drop(&map, map.size, 1));
+	assert_false(io_map_drop(&map, piece, 0));
 	guarded_sum(&map, &sum);
 	assert_int_equal(io_map_touches() - begin, 2);
 
 	/* A piece is dropped, and those beside it are not. */
-	io_map_drop(&map, 2 * piece, piece);
+	assert_true(io_map_drop(&map, 2 * piece, piece));
+	assert_false(io_map_drop(&map, 2 * piece, piece));
 	assert_int_equal(touches_of_reading(&map, 2 * piece - 1), 0);
 	assert_int_equal(touches_of_reading(&map, 3 * piece), 0);
 	assert_int_equal(touches_of_reading(&map, 2 * piece), 1);
