@@ -10,10 +10,7 @@
  */
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "engine/kv_internal.h"
 #include "engine/thread.h"
