@@ -164,13 +164,13 @@ static int device_set_blocking(struct channel *channel,
 
 /* Waits awake for so long; -EAGAIN when nothing has come. */
 static int receive_awake(struct channel *channel, struct fuse_session *session,
-			 uint64_t begin_ns)
+			 uint64_t begin_ns, uint64_t wait_ns)
 {
 	int got;
 
 	do
 		got = fuse_session_receive_buf(session, &channel->buffer);
-	while (got == -EAGAIN && time_now_ns() - begin_ns < SPIN_NS);
+	while (got == -EAGAIN && time_now_ns() - begin_ns < wait_ns);
 	return got;
 }
 
@@ -195,7 +195,8 @@ static int receive(struct channel *channel, struct fuse_session *session)
 		if (got)
 			return got;
 	}
-	got = spins ? receive_awake(channel, session, begin_ns) :
+	got = spins ? receive_awake(channel, session, begin_ns,
+				    spin_wait_ns(&channel->spin)) :
 		      fuse_session_receive_buf(session, &channel->buffer);
 	while (got == -EAGAIN) {
 		got = device_poll(session);

@@ -18,7 +18,7 @@ struct world {
 	uint64_t awake_ns, asleep_ns; /* what a request takes then */
 };
 
-/* So many requests; how many of them were waited for awake. */
+/* So many requests; for how many of them the spin may wait awake. */
 static unsigned int run(struct spin *spin, const struct world *world,
 			unsigned int count)
 {
@@ -90,6 +90,60 @@ static void requests_far_apart_are_waited_for_asleep(void **state)
 	assert_int_equal(run(&spin, &rare, MANY), 0);
 }
 
+/* The time that awake requests take, on average, of so many that each come that
+ * long after the reply. */
+static uint64_t awake_ns(struct spin *spin, uint64_t gap_ns, unsigned int count)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		uint64_t wait_ns = spin_wait_ns(spin);
+
+		sum += gap_ns < wait_ns ? gap_ns : wait_ns;
+		spin_learn(spin, gap_ns, gap_ns);
+	}
+	return sum / count;
+}
+
+static void waiting_in_vain_is_left_off(void **state)
+{
+	const struct world better = { 10000, 20000, 40000 };
+	struct spin spin;
+
+	(void)state;
+	spin_init(&spin, 2);
+	run(&spin, &better, MANY);
+	while (!spin_is_wanted(&spin))
+		run(&spin, &better, 1);
+	assert_int_equal(awake_ns(&spin, SPIN_NS / 2, 100), SPIN_NS / 2);
+	/* Still a stream, but of requests that come too late. */
+	assert_true(awake_ns(&spin, SPIN_NS * 2, 100) < SPIN_NS / 8);
+	/* And as before soon after they come in time again. */
+	awake_ns(&spin, SPIN_NS / 2, 100);
+	assert_int_equal(awake_ns(&spin, SPIN_NS / 2, 100), SPIN_NS / 2);
+}
+
+static void now_and_then_in_vain_costs_little(void **state)
+{
+	const struct world better = { 10000, 20000, 40000 };
+	struct spin spin;
+	unsigned int awake = 0;
+
+	(void)state;
+	spin_init(&spin, 2);
+	run(&spin, &better, MANY);
+	while (!spin_is_wanted(&spin))
+		run(&spin, &better, 1);
+	for (unsigned int i = 0; i < 800; i++) {
+		bool spins = spin_is_wanted(&spin);
+
+		awake += spins && spin_wait_ns(&spin) > 0;
+		spin_learn(&spin, i % 8 ? SPIN_NS / 4 : SPIN_NS * 2,
+			   spins ? better.awake_ns : better.asleep_ns);
+	}
+	assert_true(awake > 500);
+}
+
 static void with_one_processor_it_sleeps(void **state)
 {
 	const struct world better = { 10000, 20000, 40000 };
@@ -107,6 +161,8 @@ int main(void)
 		cmocka_unit_test(without_a_difference_it_sleeps),
 		cmocka_unit_test(one_lucky_trial_changes_nothing),
 		cmocka_unit_test(requests_far_apart_are_waited_for_asleep),
+		cmocka_unit_test(waiting_in_vain_is_left_off),
+		cmocka_unit_test(now_and_then_in_vain_costs_little),
 		cmocka_unit_test(with_one_processor_it_sleeps),
 	};
 
