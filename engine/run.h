@@ -132,6 +132,7 @@ int run_verify(struct run *run);
 /*
  * Gives mapped pages of a range of the file back to the system, as io_map_drop();
  * they are read, and their checksums verified, again on demand. Others may read
- * meanwhile. The range is not empty, and ends where the file does.
+ * meanwhile. The range is not empty, and ends where the file does. Whether
+ * anything was read.
  */
 bool run_drop_cache(struct run *run, uint64_t offset, size_t size);

@@ -90,7 +90,18 @@ static void requests_far_apart_are_waited_for_asleep(void **state)
 	assert_int_equal(run(&spin, &rare, MANY), 0);
 }
 
-/* The time that awake requests take, on average, of so many that each come that
+/* One that has found waiting awake to be better, and is not trying otherwise. */
+static void make_wait_awake(struct spin *spin)
+{
+	const struct world better = { 10000, 20000, 40000 };
+
+	spin_init(spin, 2);
+	run(spin, &better, MANY);
+	while (!spin_is_wanted(spin))
+		run(spin, &better, 1);
+}
+
+/* How long it stays awake, on average, for so many requests that each come that
  * long after the reply. */
 static uint64_t awake_ns(struct spin *spin, uint64_t gap_ns, unsigned int count)
 {
@@ -107,14 +118,10 @@ static uint64_t awake_ns(struct spin *spin, uint64_t gap_ns, unsigned int count)
 
 static void waiting_in_vain_is_left_off(void **state)
 {
-	const struct world better = { 10000, 20000, 40000 };
 	struct spin spin;
 
 	(void)state;
-	spin_init(&spin, 2);
-	run(&spin, &better, MANY);
-	while (!spin_is_wanted(&spin))
-		run(&spin, &better, 1);
+	make_wait_awake(&spin);
 	assert_int_equal(awake_ns(&spin, SPIN_NS / 2, 100), SPIN_NS / 2);
 	/* Still a stream, but of requests that come too late. */
 	assert_true(awake_ns(&spin, SPIN_NS * 2, 100) < SPIN_NS / 8);
@@ -130,10 +137,7 @@ static void now_and_then_in_vain_costs_little(void **state)
 	unsigned int awake = 0;
 
 	(void)state;
-	spin_init(&spin, 2);
-	run(&spin, &better, MANY);
-	while (!spin_is_wanted(&spin))
-		run(&spin, &better, 1);
+	make_wait_awake(&spin);
 	for (unsigned int i = 0; i < 800; i++) {
 		bool spins = spin_is_wanted(&spin);
 
